@@ -1,0 +1,1 @@
+"""What was decided: plans and their history."""
