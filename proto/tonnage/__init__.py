@@ -1,0 +1,1 @@
+"""The contract in Python: code generated from the protos beside it, never edited."""

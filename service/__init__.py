@@ -1,0 +1,1 @@
+"""Adapters around the domain: gRPC, storage, batch runs and the command line; no capacity rule lives here."""
