@@ -8,7 +8,6 @@ from domain.engine.deployment import (
     Load,
     Memory,
     PublishedRecipe,
-    Reason,
     Rejection,
     SizeAnswer,
     SizeRequest,
@@ -16,6 +15,7 @@ from domain.engine.deployment import (
 )
 from domain.engine.parallelism import Layout
 from domain.engine.precision import EngineSupport, Policy, PrecisionAnswer, RefusedFormat, Way
+from domain.engine.reason import Reason
 
 __all__ = [
     "ENGINE_VERSION",

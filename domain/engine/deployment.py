@@ -5,6 +5,7 @@ from typing import Literal
 
 from domain.engine.parallelism import Layout
 from domain.engine.precision import Policy, Way
+from domain.engine.reason import Reason
 
 Verdict = Literal["fits", "marginal", "does_not_fit", "impossible", "unknown"]
 """``impossible``: no arithmetic or layout exists; ``unknown``: the catalog has a blank where it would be needed."""
@@ -60,17 +61,6 @@ class SizeRequest:
     load: Load = Load()
     max_accelerator_count: int = 128
     rank_by: Literal["cost", "count"] = "cost"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
-    """Why an answer is what it is."""
-
-    code: str
-    """UPPER_SNAKE, such as ``DOES_NOT_FIT`` or ``HEADS_NOT_DIVISIBLE``."""
-    sentence: str
-    bytes: float | None = None
-    """Shortfall in bytes per device where there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

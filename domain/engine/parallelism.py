@@ -1,6 +1,24 @@
 """Layouts: how a model is divided over ranks, and which divisions are legal."""
 
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+
+from domain.catalog.model import (
+    CompressedAttention,
+    DenseFeedForward,
+    Layer,
+    LinearAttention,
+    MixtureOfExperts,
+    Model,
+    SelfAttention,
+)
+from domain.catalog.serving_engine import ServingEngine
+from domain.engine.reason import Reason
+
+BISECTIONS = 24
+"""Halvings of the search for the lightest fullest stage: finer than a thousandth of a layer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,3 +35,168 @@ class Layout:
     replicas: int
     stage_layer_counts: tuple[int, ...]
     """Layers of each pipeline stage, first to last."""
+
+    @property
+    def rank_count(self) -> int:
+        """Devices that the layout occupies."""
+        return self.tensor_parallel * self.attention_data_parallel * self.pipeline_parallel * self.replicas
+
+
+def division_obstacle(model: Model, tensor_parallel: int, engine: ServingEngine) -> Reason | None:
+    """Return why the model cannot be divided over ``tensor_parallel`` ranks, or None when it can.
+
+    Query heads must divide evenly; key/value heads divide, or are copied to equal groups of ranks; feed-forward
+    widths divide. Source: the checks that vLLM and SGLang make before they load (engine facts).
+    """
+    if engine.unequal_heads:
+        return None
+    for layer in model.layers:
+        obstacle = _attention_obstacle(layer, tensor_parallel) or _width_obstacle(layer, tensor_parallel)
+        if obstacle is not None:
+            return obstacle
+    return None
+
+
+def _attention_obstacle(layer: Layer, ranks: int) -> Reason | None:
+    attention = layer.attention
+    if attention is None:
+        return None
+    heads = attention.value_head_count if isinstance(attention, LinearAttention) else attention.head_count
+    if heads % ranks:
+        return Reason(code="HEADS_NOT_DIVISIBLE", sentence=f"{heads} attention heads do not divide by {ranks}.")
+    groups = kv_head_count(layer)
+    if groups % ranks and ranks % groups:
+        return Reason(
+            code="KV_HEADS_NOT_DIVISIBLE",
+            sentence=f"{groups} key/value heads neither divide by {ranks} nor are copied evenly to {ranks} ranks.",
+        )
+    return None
+
+
+def kv_head_count(layer: Layer) -> int:
+    """Heads among which keys and values (or recurrent states) divide; 1 for a latent."""
+    match layer.attention:
+        case SelfAttention(kv_head_count=count):
+            return count
+        case LinearAttention(key_head_count=count):
+            return count
+        case CompressedAttention() | _:
+            return 1
+
+
+def _width_obstacle(layer: Layer, ranks: int) -> Reason | None:
+    match layer.feed_forward:
+        case DenseFeedForward(intermediate_size=width) if width % ranks:
+            return Reason(code="WIDTH_NOT_DIVISIBLE", sentence=f"A feed-forward width of {width} does not divide by {ranks}.")
+        case MixtureOfExperts(shared_intermediate_size=width) if width % ranks:
+            return Reason(code="WIDTH_NOT_DIVISIBLE", sentence=f"A shared expert of {width} does not divide by {ranks}.")
+        case _:
+            return None
+
+
+def expert_obstacle(model: Model, ranks: int) -> Reason | None:
+    """Return why the routed experts cannot be spread over ``ranks`` ranks, neither by width nor by expert."""
+    for layer in model.layers:
+        match layer.feed_forward:
+            case MixtureOfExperts(intermediate_size=width, expert_count=count) if width % ranks and count % ranks:
+                return Reason(
+                    code="EXPERTS_NOT_DIVISIBLE",
+                    sentence=f"{count} experts of width {width} divide by {ranks} neither by expert nor by width.",
+                )
+            case _:
+                continue
+    return None
+
+
+def expert_parallel_default(model: Model, tensor_parallel: int, attention_data_parallel: int, engine: ServingEngine) -> int:
+    """Ranks over which an engine spreads the experts when nobody says: all of them where it must or does, else 1."""
+    ranks = tensor_parallel * attention_data_parallel
+    for layer in model.layers:
+        match layer.feed_forward:
+            case MixtureOfExperts(intermediate_size=width) if engine.expert_parallel != "none" and (
+                attention_data_parallel > 1 or width % ranks
+            ):
+                return ranks
+            case _:
+                continue
+    return 1
+
+
+def default_stages(layer_count: int, stage_count: int, engine: ServingEngine) -> tuple[int, ...]:
+    """Layers of each stage as the engine divides them by itself.
+
+    Source: vLLM, ``get_pp_indices``: what is left over goes to the stages before the last, from the back.
+    """
+    whole, rest = divmod(layer_count, stage_count)
+    stages = [whole] * stage_count
+    for extra in range(rest):
+        place = stage_count - 2 - extra if engine.stage_division == "last_but_one_first" else extra
+        stages[place] += 1
+    return tuple(stages)
+
+
+def balanced_stages(
+    layer_loads: Sequence[float], stage_count: int, *, first_extra: float, last_extra: float
+) -> tuple[int, ...]:
+    """Layers of each stage such that the fullest stage is as light as a contiguous division allows.
+
+    ``layer_loads`` [bytes] first to last; the extras stand in the first (embedding) and last (output head) stage.
+    """
+    sums = [0.0, *accumulate(layer_loads)]
+    sums = [*(value + first_extra for value in sums[:-1]), sums[-1] + first_extra + last_extra]
+    sums[0] = 0.0
+    low, high = sums[-1] / stage_count, sums[-1]
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        if len(_filled(sums, middle)) <= stage_count:
+            high = middle
+        else:
+            low = middle
+    return _as_counts(_filled(sums, high), stage_count)
+
+
+def _filled(sums: Sequence[float], capacity: float) -> list[int]:
+    """Fill stage after stage up to ``capacity``; return where each ends."""
+    ends: list[int] = []
+    start, last = 0, len(sums) - 1
+    while start < last:
+        end = max(bisect_right(sums, sums[start] + capacity, start + 1, last + 1) - 1, start + 1)
+        ends.append(end)
+        start = end
+    return ends
+
+
+def _as_counts(ends: Sequence[int], stage_count: int) -> tuple[int, ...]:
+    counts = [end - start for start, end in zip((0, *ends), ends, strict=False)]
+    while len(counts) < stage_count:
+        fullest = counts.index(max(counts))
+        half = counts[fullest] // 2
+        counts[fullest : fullest + 1] = [counts[fullest] - half, half]
+    return tuple(counts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What one pipeline stage holds: how many layers of each kind, and the tables at the ends."""
+
+    layer_counts: tuple[int, ...]
+    """Layers by kind, as in ``Model.layers``."""
+    is_first: bool
+    is_last: bool
+
+
+def distinct_stages(model: Model, stage_layer_counts: Sequence[int]) -> Iterator[Stage]:
+    """Yield each different stage once: equal stages need equal memory."""
+    seen: set[Stage] = set()
+    start = 0
+    for place, count in enumerate(stage_layer_counts):
+        layers = model.pattern[start : start + count]
+        start += count
+        stage = Stage(
+            layer_counts=tuple(layers.count(kind) for kind in range(len(model.layers))),
+            is_first=place == 0,
+            is_last=place == len(stage_layer_counts) - 1,
+        )
+        if stage not in seen:
+            seen.add(stage)
+            yield stage
