@@ -1,0 +1,89 @@
+"""What the engine said about a plan's requirements, in the form in which history keeps it."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar, cast
+
+import numpy as np
+
+from domain.engine.answer import CheckAnswer, CheckRequest, SizeAnswer, SizeRequest
+from domain.quantity import recorded
+
+Requirements: TypeAlias = SizeRequest | CheckRequest
+"""What a plan asks for."""
+
+Answer: TypeAlias = SizeAnswer | CheckAnswer
+"""What the engine answers to it."""
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """An answer and what it rests on: enough to say what was said, to compute it again, and to compare."""
+
+    catalog_release: str
+    """Name of the release (``2026-11``)."""
+    catalog_digest: str
+    """SHA-256 of the release's canonical content, hexadecimal."""
+    engine_version: str
+    answer: Answer
+    """With the paths of the catalog facts that were read, in ``answer.facts``."""
+
+
+def as_recorded(value: Value) -> Value:
+    """Return ``value`` with every number in it as an event keeps it.
+
+    That is 10 significant digits, and Python's own numbers where NumPy's had crept in.
+    """
+    return cast("Value", _as_recorded(value))
+
+
+def _as_recorded(value: object) -> object:
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (float, np.floating)):
+        return recorded(float(value))
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, tuple):
+        return tuple(_as_recorded(item) for item in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = {part.name: _as_recorded(getattr(value, part.name)) for part in dataclasses.fields(value)}
+        return dataclasses.replace(value, **parts)
+    return value
+
+
+def offers_deployment(answer: Answer) -> bool:
+    """Whether ``answer`` names hardware that holds the model, so that somebody could approve it."""
+    match answer:
+        case CheckAnswer():
+            return answer.verdict in ("fits", "marginal")
+        case SizeAnswer():
+            return any(
+                candidate.recommended or candidate.smallest_deployable
+                for candidate in (*answer.candidates, *answer.unpriced)
+            )
+
+
+def chosen_accelerators(requirements: Requirements, answer: Answer) -> tuple[str, ...]:
+    """Ids of the accelerators that a plan stands for, sorted.
+
+    Those that the requirements name; where they leave the choice open, the one that the answer ranks first.
+    """
+    match requirements:
+        case CheckRequest():
+            return (requirements.accelerator,)
+        case SizeRequest() if requirements.accelerators:
+            return tuple(sorted(set(requirements.accelerators)))
+        case SizeRequest():
+            return _first_ranked(answer)
+
+
+def _first_ranked(answer: Answer) -> tuple[str, ...]:
+    match answer:
+        case CheckAnswer():
+            return () if answer.deployment is None else (answer.deployment.accelerator,)
+        case SizeAnswer():
+            ranked = (*answer.candidates, *answer.unpriced)
+            return tuple(candidate.smallest_by_memory.accelerator for candidate in ranked[:1])
