@@ -1,51 +1,44 @@
 """What a model is made of: parameters by component and split, and what its cache holds."""
 
-from dataclasses import dataclass
-from typing import Literal
+from domain.engine.model_cache import (
+    cache_bytes_per_token,
+    cache_parts,
+    convolution_bytes_per_sequence,
+    index_bytes_per_token,
+    model_cache_parts,
+    state_bytes_per_sequence,
+)
+from domain.engine.model_part import CachePart, Component, Split, WeightPart
+from domain.engine.model_weights import (
+    ParameterCounts,
+    entry_weight_parts,
+    exit_weight_parts,
+    layer_weight_parts,
+    mtp_weight_parts,
+    outer_weight_parts,
+    output_head_parts,
+    parameter_counts,
+    weight_parts,
+)
 
-Component = Literal[
-    "embedding",
-    "attention",
-    "dense_ffn",
-    "routed_experts",
-    "shared_experts",
-    "router",
-    "norms",
-    "output_head",
-    "mtp",
-    "tower",
+__all__ = [
+    "CachePart",
+    "Component",
+    "ParameterCounts",
+    "Split",
+    "WeightPart",
+    "cache_bytes_per_token",
+    "cache_parts",
+    "convolution_bytes_per_sequence",
+    "entry_weight_parts",
+    "exit_weight_parts",
+    "index_bytes_per_token",
+    "layer_weight_parts",
+    "model_cache_parts",
+    "mtp_weight_parts",
+    "outer_weight_parts",
+    "output_head_parts",
+    "parameter_counts",
+    "state_bytes_per_sequence",
+    "weight_parts",
 ]
-
-Split = Literal["query_heads", "kv_heads", "linear_heads", "intermediate", "experts", "vocabulary", "none"]
-"""Along what a weight can be divided among tensor (or expert) ranks; ``none`` is copied to each."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightPart:
-    """Weights that are stored, divided and used in the same way."""
-
-    component: Component
-    split: Split
-    parameter_count: int
-    active_parameter_count: int
-    """Parameters that one token passes (experts: the chosen share)."""
-    matrix: bool
-    """Whether it is a weight matrix, which quantisation reaches, or a vector (norm, bias, scale), which stays 16-bit."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachePart:
-    """What one layer keeps of the tokens it has seen."""
-
-    kind: Literal["key_value", "latent", "index", "state"]
-    elements_per_token: float
-    """Elements per kept token over all heads; 0 for a constant state."""
-    elements_per_sequence: float
-    """Elements per sequence whatever its length; 0 but for ``state``."""
-    window_tokens: int | None
-    """Tokens kept at most; None is all."""
-    split: Split
-    head_count: int
-    """Heads that the split divides among; 1 where ``split`` is ``none``."""
-    element_bytes: float | None
-    """Bytes per element where the cache format does not decide it (states, index keys)."""
