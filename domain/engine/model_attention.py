@@ -31,12 +31,17 @@ def attention_weight_parts(attention: Attention, hidden_size: int) -> tuple[Weig
 def self_attention_parts(attention: SelfAttention, hidden_size: int) -> tuple[WeightPart, ...]:
     r"""Parameters of softmax attention with grouped key/value heads.
 
-    .. math:: d \, (n_h d_h g + n_{kv} d_h + n_{kv} d_v + n_h d_v) + \text{biases} + \text{query/key norms} + \text{sinks}
+    .. math::
 
-    d ``hidden_size``, n_h ``head_count``, n_kv ``kv_head_count``, d_h ``head_dim``, d_v ``value_head_dim`` [elements],
-    g is 2 where the query projection also makes the output gate. Where key equals value there is no value projection.
+        d \, (n_h d_h g + n_{kv} d_h + n_{kv} d_v + n_h d_v) + \text{biases} + \text{query/key norms} +
+            \text{sinks}
 
-    Source: arXiv:2305.13245 (GQA), sec. 2.2.   Check: Qwen2.5-7B, 7 615 616 512 in all (its checkpoint's own count).
+    d ``hidden_size``, n_h ``head_count``, n_kv ``kv_head_count``, d_h ``head_dim``, d_v ``value_head_dim``
+    [elements], g is 2 where the query projection also makes the output gate. Where key equals value there is
+    no value projection.
+
+    Source: arXiv:2305.13245 (GQA), sec. 2.2.
+    Check: Qwen2.5-7B, 7 615 616 512 in all (its checkpoint's own count).
     """
     query_width = attention.head_count * attention.head_dim
     key_width = attention.kv_head_count * attention.head_dim
@@ -76,16 +81,19 @@ def _query_key_norms(attention: SelfAttention) -> tuple[WeightPart, ...]:
 
 
 def latent_attention_parts(attention: LatentAttention, hidden_size: int) -> tuple[WeightPart, ...]:
-    r"""Parameters of multi-head latent attention: two compressions, each with a norm, and what expands them per head.
+    r"""Parameters of multi-head latent attention: two compressions with a norm each, and what expands them.
 
     .. math::
 
-        d (r_q + r_{kv} + d_{rope}) + r_q n_h (d_{nope} + d_{rope}) + r_{kv} n_h (d_{nope} + d_v) + n_h d_v d + r_q + r_{kv}
+        d (r_q + r_{kv} + d_{rope}) + r_q n_h (d_{nope} + d_{rope}) + r_{kv} n_h (d_{nope} + d_v) + n_h d_v d
+        + r_q + r_{kv}
 
-    d ``hidden_size``, r_q ``query_lora_rank`` (where None: one projection d n_h (d_nope + d_rope)), r_kv ``kv_lora_rank``,
-    n_h ``head_count`` [elements]. The compressions are the same for every head, so that each tensor rank holds them whole.
+    d ``hidden_size``, r_q ``query_lora_rank`` (where None: one projection d n_h (d_nope + d_rope)), r_kv
+    ``kv_lora_rank``, n_h ``head_count`` [elements]. The compressions are the same for every head, so that
+    each tensor rank holds them whole.
 
-    Source: arXiv:2405.04434, sec. 2.1 and appendix C.   Check: DeepSeek-V3, 671.03e9 in all (arXiv:2412.19437, sec. 4.2).
+    Source: arXiv:2405.04434, sec. 2.1 and appendix C.
+    Check: DeepSeek-V3, 671.03e9 in all (arXiv:2412.19437, sec. 4.2).
     """
     query_width = attention.head_count * (attention.nope_head_dim + attention.rope_head_dim)
     expanded_width = attention.head_count * (attention.nope_head_dim + attention.value_head_dim)
@@ -144,8 +152,9 @@ def gated_deltanet_parts(attention: LinearAttention, hidden_size: int) -> tuple[
 
     .. math:: d (2 K + 2 V + 2 n_v) + V d + w (2 K + V) + 2 n_v + d_v, \quad K = n_k d_k, \; V = n_v d_v
 
-    d ``hidden_size``, n_k and n_v key and value heads, w ``convolution_width``: query, key, value and gate, two rates per
-    head (with one decay and one offset vector), the output, the short convolution, the norm over a head.
+    d ``hidden_size``, n_k and n_v key and value heads, w ``convolution_width``: query, key, value and gate,
+    two rates per head (with one decay and one offset vector), the output, the short convolution, the norm
+    over a head.
 
     Source: arXiv:2412.06464, sec. 3.4; Qwen3-Next.   Check: Qwen3-Next-80B-A3B, 79 674 391 296 in all.
     """
@@ -165,9 +174,9 @@ def mamba2_parts(attention: LinearAttention, hidden_size: int) -> tuple[WeightPa
 
     .. math:: d (2 I + 2 g s + n_h) + I d + (w + 1)(I + 2 g s) + 3 n_h + I, \quad I = n_h d_h
 
-    d ``hidden_size``, n_h ``value_head_count``, d_h ``value_head_dim``, g ``group_count``, s ``key_head_dim`` (the state size),
-    w ``convolution_width``: gate, input, B, C and step size; the convolution with its bias; decay, skip and step offset per
-    head; the gated norm.
+    d ``hidden_size``, n_h ``value_head_count``, d_h ``value_head_dim``, g ``group_count``, s ``key_head_dim``
+    (the state size), w ``convolution_width``: gate, input, B, C and step size; the convolution with its bias;
+    decay, skip and step offset per head; the gated norm.
 
     Source: arXiv:2405.21060, sec. 7 and 8.   Check: Nemotron-3-Nano-30B-A3B, 31 577 940 288 in all.
     """
@@ -183,7 +192,7 @@ def mamba2_parts(attention: LinearAttention, hidden_size: int) -> tuple[WeightPa
 
 
 def lightning_parts(attention: LinearAttention, hidden_size: int) -> tuple[WeightPart, ...]:
-    r"""Parameters of a lightning attention layer: query, key, value, output gate, output, and a norm over all heads.
+    r"""Parameters of a lightning attention layer: query, key, value, output gate, output, norm over all heads.
 
     .. math:: 5 \, d \, n_h d_h + n_h d_h
 
@@ -201,10 +210,11 @@ def kimi_delta_parts(attention: LinearAttention, hidden_size: int) -> tuple[Weig
 
     .. math:: d (2 K + V) + V d + 2 (d \, d_v) + d_v (K + V) + d \, n_h + w (2 K + V) + K + n_h + d_v
 
-    Query, key, value, output; a decay per channel and an output gate, each through a rank of one head's width; one rate per
-    head; three short convolutions; decay offset, decay per head, the norm over a head.
+    Query, key, value, output; a decay per channel and an output gate, each through a rank of one head's
+    width; one rate per head; three short convolutions; decay offset, decay per head, the norm over a head.
 
-    Source: arXiv:2510.26692, sec. 3 and 4.   Check: Kimi-Linear-48B-A3B, 48e9 in all and 3e9 active, as named.
+    Source: arXiv:2510.26692, sec. 3 and 4.
+    Check: Kimi-Linear-48B-A3B, 48e9 in all and 3e9 active, as named.
     """
     key_width = attention.key_head_count * attention.key_head_dim
     value_width = attention.value_head_count * attention.value_head_dim

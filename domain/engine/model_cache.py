@@ -43,9 +43,11 @@ def self_attention_cache(attention: SelfAttention) -> CachePart:
 
     .. math:: n_{kv} (d_h + d_v)
 
-    n_kv ``kv_head_count``, d_h ``head_dim``, d_v ``value_head_dim`` [elements]; one tensor only where key equals value.
+    n_kv ``kv_head_count``, d_h ``head_dim``, d_v ``value_head_dim`` [elements]; one tensor only where key
+    equals value.
 
-    Source: arXiv:2305.13245.   Check: Qwen2.5-72B 327 680, Llama-3.1-405B 516 096 bytes a token in BF16 (arXiv:2505.09343, table 1).
+    Source: arXiv:2305.13245.
+    Check: Qwen2.5-72B 327 680, Llama-3.1-405B 516 096 bytes a token in BF16 (arXiv:2505.09343, table 1).
     """
     value_dim = 0 if attention.key_equals_value else attention.value_head_dim
     return CachePart(
@@ -64,10 +66,11 @@ def latent_cache(attention: LatentAttention) -> CachePart:
 
     .. math:: r_{kv} + d_{rope}
 
-    r_kv ``kv_lora_rank``, d_rope ``rope_head_dim`` [elements]. Key and value are rebuilt from one latent, so there is no
-    factor 2, and no head count.
+    r_kv ``kv_lora_rank``, d_rope ``rope_head_dim`` [elements]. Key and value are rebuilt from one latent, so
+    there is no factor 2, and no head count.
 
-    Source: arXiv:2405.04434, sec. 2.1.   Check: DeepSeek-V3, BF16 -> 70 272 bytes (arXiv:2505.09343, table 1).
+    Source: arXiv:2405.04434, sec. 2.1.
+    Check: DeepSeek-V3, BF16 -> 70 272 bytes (arXiv:2505.09343, table 1).
     """
     return CachePart(
         kind="latent",
@@ -102,8 +105,8 @@ def compressed_caches(attention: CompressedAttention) -> tuple[CachePart, ...]:
 
     .. math:: \min(t, w) \, d_h + t \, d_h / c
 
-    d_h ``head_dim`` [elements], w ``window_tokens``, c ``compression`` [tokens per entry]; one head serves as key and value
-    of all query heads, so that every tensor rank holds it whole.
+    d_h ``head_dim`` [elements], w ``window_tokens``, c ``compression`` [tokens per entry]; one head serves as
+    key and value of all query heads, so that every tensor rank holds it whole.
 
     Source: DeepSeek-V4 technical report, sec. 2 (compressed sparse and heavily compressed attention).
     """
@@ -135,10 +138,11 @@ def linear_states(attention: LinearAttention) -> tuple[CachePart, ...]:
 
     .. math:: n_h d_k d_v \quad \text{and} \quad (w - 1) \, c
 
-    n_h ``value_head_count``, d_k ``key_head_dim`` (Mamba: the state size), d_v ``value_head_dim``, w ``convolution_width``,
-    c the channels that pass the short convolution [elements].
+    n_h ``value_head_count``, d_k ``key_head_dim`` (Mamba: the state size), d_v ``value_head_dim``, w
+    ``convolution_width``, c the channels that pass the short convolution [elements].
 
-    Source: arXiv:2412.06464, sec. 2; arXiv:2405.21060, sec. 6.   Check: Qwen3-Next-80B-A3B, 75 497 472 bytes of FP32 state.
+    Source: arXiv:2412.06464, sec. 2; arXiv:2405.21060, sec. 6.
+    Check: Qwen3-Next-80B-A3B, 75 497 472 bytes of FP32 state.
     """
     state = attention.value_head_count * attention.key_head_dim * attention.value_head_dim
     channels = convolution_channels(attention)
@@ -150,7 +154,7 @@ def linear_states(attention: LinearAttention) -> tuple[CachePart, ...]:
 
 
 def convolution_channels(attention: LinearAttention) -> int:
-    """Channels that pass the short convolution: query, key and value, or input, B and C of Mamba; lightning has none."""
+    """Channels of the short convolution: query, key and value, or input, B and C of Mamba; lightning has none."""
     value_width = attention.value_head_count * attention.value_head_dim
     match attention.kind:
         case "mamba2":
@@ -187,10 +191,11 @@ def cache_bytes_per_token(model: Model, element_bytes: float, *, growing_only: b
 
     .. math:: b \sum_{l} e_l
 
-    e_l elements per token of layer l, b ``element_bytes``. ``growing_only`` leaves out layers that keep a window: their part
-    stops growing with the sequence.
+    e_l elements per token of layer l, b ``element_bytes``. ``growing_only`` leaves out layers that keep a
+    window: their part stops growing with the sequence.
 
-    Source: arXiv:2505.09343, table 1.   Check: DeepSeek-V3 70 272, Qwen2.5-72B 327 680, Llama-3.1-405B 516 096 at 2 bytes.
+    Source: arXiv:2505.09343, table 1.
+    Check: DeepSeek-V3 70 272, Qwen2.5-72B 327 680, Llama-3.1-405B 516 096 at 2 bytes.
     """
     elements = sum(
         part.elements_per_token * layers
@@ -210,7 +215,7 @@ def index_bytes_per_token(model: Model) -> float:
 
 
 def state_bytes_per_sequence(model: Model) -> float:
-    """Bytes of recurrent state that one sequence occupies over all layers, its convolution inputs not counted.
+    """Bytes of recurrent state that one sequence occupies over all layers, convolution inputs not counted.
 
     Check: Nemotron-3-Nano-30B-A3B 48 234 496 bytes, MiniMax-Text-01 293 601 280 bytes.
     """

@@ -31,7 +31,7 @@ class WeightPart:
     active_parameter_count: int
     """Parameters that one token passes (experts: the chosen share)."""
     matrix: bool
-    """Whether it is a weight matrix, which quantisation reaches, or a vector (norm, bias, scale), which stays 16-bit."""
+    """A weight matrix, which quantisation reaches, or else a vector (norm, bias, scale), which stays 16-bit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class CachePart:
     """What one layer keeps of the tokens it has seen."""
 
     kind: Literal["key_value", "latent", "index", "state", "convolution"]
-    """``state`` is the recurrence of a linear layer, ``convolution`` the last inputs of its short convolution."""
+    """``state``: the recurrence of a linear layer; ``convolution``: the last inputs of its short convolution."""
     elements_per_token: float
     """Elements per kept token over all heads; 0 for a constant state."""
     elements_per_sequence: float

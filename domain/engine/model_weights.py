@@ -17,7 +17,7 @@ class ParameterCounts:
     active: int
     """Parameters that one token passes, the whole input embedding included."""
     active_without_input_embedding: int
-    """The same without tables that are only looked up; a tied embedding stays, because it is also the output head."""
+    """The same without tables that are only looked up; a tied embedding stays, it is also the output head."""
     mtp: int
     tower: int
     by_component: tuple[tuple[Component, int], ...]
@@ -45,13 +45,16 @@ def dense_feed_forward_parts(feed_forward: DenseFeedForward, hidden_size: int) -
 
 
 def mixture_of_experts_parts(experts: MixtureOfExperts, hidden_size: int) -> tuple[WeightPart, ...]:
-    r"""Parameters of a mixture of experts: routed and shared experts, router, and a dense layer beside them if there is one.
+    r"""Parameters of a mixture of experts: routed and shared experts, router, and a dense layer beside them.
 
-    .. math:: E \, m \, d_e f + m \, d \, f_s + d E \;(+\, E \text{ router bias}), \quad \text{active: } k \, m \, d_e f \text{ of the first}
+    .. math::
 
-    E ``expert_count``, k ``experts_per_token``, f ``intermediate_size``, f_s ``shared_intermediate_size``, m matrices per expert
-    (3 gated, 2 plain), d ``hidden_size``, d_e the width the experts work in: d, or ``latent_size``, which every token is
-    projected to and back from.
+        E \, m \, d_e f + m \, d \, f_s + d E \;(+\, E \text{ router bias}), \quad \text{active: } k \, m \,
+            d_e f \text{ of the first}
+
+    E ``expert_count``, k ``experts_per_token``, f ``intermediate_size``, f_s ``shared_intermediate_size``, m
+    matrices per expert (3 gated, 2 plain), d ``hidden_size``, d_e the width the experts work in: d, or
+    ``latent_size``, which every token is projected to and back from.
 
     Source: arXiv:2401.06066, sec. 3.   Check: DeepSeek-V3, 671.03e9 in all, 37.55e9 active.
     """
@@ -127,13 +130,14 @@ def exit_weight_parts(model: Model) -> tuple[WeightPart, ...]:
 def output_head_parts(model: Model) -> tuple[WeightPart, ...]:
     """The table that makes logits.
 
-    With tied embeddings it is the input embedding, which a last pipeline stage that is not the first holds once more.
+    With tied embeddings it is the input embedding, which a last pipeline stage that is not the first holds
+    once more.
     """
     return (matrix("output_head", "vocabulary", model.vocabulary_size * model.hidden_size),)
 
 
 def mtp_weight_parts(model: Model) -> tuple[WeightPart, ...]:
-    r"""Parameters of the multi-token-prediction modules: each a layer of the last kind, a projection and three norms.
+    r"""Parameters of the multi-token-prediction modules: a layer of the last kind, a projection, three norms.
 
     .. math:: n \, (\text{layer} + 2 d^2 + 3 d)
 
@@ -198,7 +202,8 @@ def _times(parts: tuple[WeightPart, ...], count: int) -> tuple[WeightPart, ...]:
 def parameter_counts(model: Model) -> ParameterCounts:
     """Count the parameters of a model, in all and by component.
 
-    Check: DeepSeek-V3 671.03e9 in all, 37.55e9 active, 36.6e9 of them without the input embedding, MTP 11.6e9 apart.
+    Check: DeepSeek-V3 671.03e9 in all, 37.55e9 active, 36.6e9 of them without the input embedding, MTP 11.6e9
+    apart.
     """
     sums: Counter[Component] = Counter()
     active = 0
