@@ -53,10 +53,10 @@ chaos: $(DEV) ## Kill the service and Postgres under load, at full length
 
 proto: $(DEV) ## Generate the code beside the protos
 	find proto -name '*_pb2*.py*' -delete
-	cd proto && PATH="$(CURDIR)/$(BIN):$$PATH" python -m grpc_tools.protoc \
-	    -I . -I "$$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
-	    --python_out=. --mypy_out=. --grpc_python_out=. --mypy_grpc_out=. \
-	    $$(cd proto && find . -name '*.proto' | LC_ALL=C sort)
+	cd proto && $(PROTOC) --python_out=. --mypy_out=. $$(find . -name '*.proto' | LC_ALL=C sort)
+	cd proto && $(PROTOC) --grpc_python_out=. --mypy_grpc_out=. $$(grep -rl --include='*.proto' '^service ' . | LC_ALL=C sort)
+
+PROTOC = PATH="$(CURDIR)/$(BIN):$$PATH" python -m grpc_tools.protoc -I .
 
 lock: ## Choose versions anew within pyproject.toml (ARGS=--upgrade for the newest); needs uv
 	@command -v uv > /dev/null || { echo "make lock needs uv on PATH (python3 -m pip install uv)" >&2; exit 1; }
