@@ -53,8 +53,8 @@ chaos: $(DEV) ## Kill the service and Postgres under load, at full length
 
 proto: $(DEV) ## Generate the code beside the protos
 	find proto -name '*_pb2*.py*' -delete
-	cd proto && $(PROTOC) --python_out=. --mypy_out=. $$(find . -name '*.proto' | LC_ALL=C sort)
-	cd proto && $(PROTOC) --grpc_python_out=. --mypy_grpc_out=. $$(grep -rl --include='*.proto' '^service ' . | LC_ALL=C sort)
+	cd proto && $(PROTOC) --python_out=. --mypy_out=quiet:. $$(find . -name '*.proto' | LC_ALL=C sort)
+	cd proto && $(PROTOC) --grpc_python_out=. --mypy_grpc_out=quiet:. $$(grep -rl --include='*.proto' '^service ' . | LC_ALL=C sort)
 
 PROTOC = PATH="$(CURDIR)/$(BIN):$$PATH" python -m grpc_tools.protoc -I .
 
