@@ -1,5 +1,12 @@
 """The door of the engine: every question that planning and service may ask, and the types of the answers."""
 
+from collections.abc import Callable, Iterator
+
+from domain.catalog.accelerator import Accelerator
+from domain.catalog.model import Model
+from domain.catalog.release import Catalog
+from domain.engine.check_column import CheckColumn, check_column
+from domain.engine.checking import Checked, check_one
 from domain.engine.deployment import (
     Candidate,
     CheckAnswer,
@@ -13,23 +20,47 @@ from domain.engine.deployment import (
     SizeRequest,
     Verdict,
 )
+from domain.engine.explaining import (
+    DEEPEST_SEARCHED,
+    SPEED_NOT_JUDGED,
+    check_sentence,
+    facts_of,
+    hand_set_stages,
+    node_reasons,
+    recipes,
+    size_sentence,
+    statements,
+)
 from domain.engine.parallelism import Layout
 from domain.engine.precision import EngineSupport, Policy, PrecisionAnswer, RefusedFormat, Way
+from domain.engine.question import (
+    FieldRefusal,
+    QuestionRefused,
+    known_accelerator,
+    known_model,
+    require_sound_check,
+    require_sound_size,
+)
 from domain.engine.reason import Reason
+from domain.engine.sizing import Sizing
+from domain.engine.ways import PrecisionResolver
 
 __all__ = [
     "ENGINE_VERSION",
     "Candidate",
     "CheckAnswer",
+    "CheckColumn",
     "CheckRequest",
     "Deployment",
     "EngineSupport",
+    "FieldRefusal",
     "Layout",
     "Load",
     "Memory",
     "Policy",
     "PrecisionAnswer",
     "PublishedRecipe",
+    "QuestionRefused",
     "Reason",
     "RefusedFormat",
     "Rejection",
@@ -37,7 +68,159 @@ __all__ = [
     "SizeRequest",
     "Verdict",
     "Way",
+    "check",
+    "check_column",
+    "resolve_precision",
+    "size",
 ]
 
 ENGINE_VERSION = "1"
 """Changes whenever an answer may change for the same catalog and the same question."""
+
+
+def resolve_precision(
+    catalog: Catalog, model: str, accelerator: str, policy: Policy, config_json: str | None = None
+) -> PrecisionAnswer:
+    """Return every way to run the model on the accelerator, best first, and every format that is refused.
+
+    Raises `QuestionRefused` for an unknown model or accelerator, or a config.json that is not understood.
+    """
+    resolver = PrecisionResolver(catalog, known_model(catalog, model, config_json))
+    return resolver.resolve(known_accelerator(catalog, accelerator), policy)
+
+
+def check(catalog: Catalog, request: CheckRequest) -> CheckAnswer:
+    """Say whether fixed hardware holds the model and the load, by how much, and what would.
+
+    Raises `QuestionRefused` with every field that cannot be.
+    """
+    require_sound_check(catalog, request)
+    model = known_model(catalog, request.model, request.config_json)
+    accelerator = known_accelerator(catalog, request.accelerator)
+    checked = check_one(catalog, model, accelerator, request)
+    if checked.deployment is None:
+        return _impossible(catalog, model, accelerator, request, checked)
+    deployment = checked.deployment
+    reasons = (*checked.reasons, *node_reasons(catalog, deployment), *hand_set_stages(catalog, deployment))
+    is_plain = deployment.verdict == "fits" and not reasons
+    others = () if is_plain else tuple(_others(catalog, model, accelerator, request))
+    return CheckAnswer(
+        model=model.id,
+        verdict=deployment.verdict,
+        sentence=check_sentence(deployment, request.load),
+        deployment=deployment,
+        reasons=(*reasons, *_verdict_reason(deployment)),
+        smaller_or_larger=others,
+        published=recipes(catalog, model, (accelerator.id,), others or (deployment,)),
+        statements=tuple(statements(deployment, model, request.load)),
+        facts=facts_of(request, model, (deployment, *others)),
+    )
+
+
+def _verdict_reason(deployment: Deployment) -> Iterator[Reason]:
+    headroom = deployment.memory.headroom_bytes
+    if deployment.verdict == "does_not_fit":
+        sentence = f"The fullest device lacks {-headroom:.0f} bytes."
+        yield Reason(code="DOES_NOT_FIT", sentence=sentence, bytes=-headroom)
+    elif deployment.verdict == "marginal":
+        yield Reason(code="MARGINAL", sentence="It fits, with under 8 % of the budget left for the cache.")
+
+
+def _impossible(
+    catalog: Catalog, model: Model, accelerator: Accelerator, request: CheckRequest, checked: Checked
+) -> CheckAnswer:
+    others = tuple(_others(catalog, model, accelerator, request))
+    why = " ".join(reason.sentence for reason in checked.reasons)
+    return CheckAnswer(
+        model=model.id,
+        verdict="impossible",
+        sentence=f"Not possible on {request.accelerator_count} x {accelerator.id}: {why}",
+        deployment=None,
+        reasons=checked.reasons,
+        smaller_or_larger=others,
+        published=recipes(catalog, model, (accelerator.id,), others),
+        statements=(SPEED_NOT_JUDGED,),
+        facts=facts_of(request, model, others),
+    )
+
+
+def _others(
+    catalog: Catalog, model: Model, accelerator: Accelerator, request: CheckRequest
+) -> Iterator[Deployment]:
+    """Yield what would hold it on the same accelerator: the asked precision first, then the other ways."""
+    sized = Sizing(catalog, model, _as_size(request), with_mtp=request.speculative_draft_tokens > 0).on((accelerator,))
+    wanted = request.weight_format
+    ordered = sorted(sized.candidates, key=lambda one: one.smallest_by_memory.way.number_format != wanted)
+    for candidate in ordered:
+        seen: set[tuple[int, Layout]] = set()
+        for deployment in (candidate.smallest_by_memory, candidate.smallest_deployable, candidate.recommended):
+            if deployment is not None and (deployment.accelerator_count, deployment.layout) not in seen:
+                seen.add((deployment.accelerator_count, deployment.layout))
+                yield deployment
+
+
+def _as_size(request: CheckRequest) -> SizeRequest:
+    return SizeRequest(
+        model=request.model,
+        config_json=request.config_json,
+        kv_cache_format=request.kv_cache_format,
+        engine=request.engine,
+        engine_version=request.engine_version,
+        policy=request.policy,
+        load=request.load,
+    )
+
+
+def size(catalog: Catalog, request: SizeRequest) -> SizeAnswer:
+    """Return the smallest deployments on every accelerator asked about, ranked, and why others cannot.
+
+    Raises `QuestionRefused` with every field that cannot be.
+    """
+    require_sound_size(catalog, request)
+    model = known_model(catalog, request.model, request.config_json)
+    ids = request.accelerators or tuple(catalog.accelerators)
+    accelerators = tuple(known_accelerator(catalog, name, "accelerators") for name in ids)
+    sized = Sizing(catalog, model, request).on(accelerators)
+    priced = sorted((one for one in sized.candidates if _price(one) is not None), key=_rank(request))
+    unpriced = sorted((one for one in sized.candidates if _price(one) is None), key=_by_count)
+    deployments = [_best(one) for one in (*priced, *unpriced)]
+    ranked = unpriced and not priced
+    return SizeAnswer(
+        model=model.id,
+        sentence=size_sentence(model, unpriced if ranked else priced, "count" if ranked else request.rank_by),
+        candidates=tuple(priced),
+        unpriced=tuple(unpriced),
+        rejections=sized.rejections,
+        published=recipes(catalog, model, ids, deployments),
+        statements=tuple(_size_statements(request)),
+        facts=facts_of(request, model, deployments),
+    )
+
+
+def _best(candidate: Candidate) -> Deployment:
+    return candidate.recommended or candidate.smallest_deployable or candidate.smallest_by_memory
+
+
+def _price(candidate: Candidate) -> float | None:
+    return _best(candidate).cost_usd_per_hour
+
+
+def _by_count(candidate: Candidate) -> tuple[bool, float, float]:
+    best = _best(candidate)
+    return candidate.recommended is None, float(best.accelerator_count), best.way.weights_bytes
+
+
+def _by_cost(candidate: Candidate) -> tuple[bool, float, float]:
+    return candidate.recommended is None, _price(candidate) or 0.0, _best(candidate).way.weights_bytes
+
+
+def _rank(request: SizeRequest) -> Callable[[Candidate], tuple[bool, float, float]]:
+    return _by_cost if request.rank_by == "cost" else _by_count
+
+
+def _size_statements(request: SizeRequest) -> Iterator[str]:
+    load = request.load
+    tokens = load.input_tokens + load.output_tokens
+    yield f"Load held at once: {load.concurrency} x {tokens} tokens ({load.input_tokens} in, {load.output_tokens} out)."
+    yield DEEPEST_SEARCHED
+    yield SPEED_NOT_JUDGED

@@ -1,6 +1,5 @@
 """Which multiplications an accelerator can do with a stored format, whatever the model and the engine."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from domain.catalog.accelerator import Accelerator
@@ -41,16 +40,19 @@ def working_type(accelerator: Accelerator) -> str:
 
 
 def arithmetics(
-    accelerator: Accelerator, number_format: NumberFormat, support: Iterable[FormatSupport]
+    accelerator: Accelerator, number_format: NumberFormat, rows: tuple[FormatSupport, ...]
 ) -> tuple[Arithmetic, ...] | Lacking:
-    """Return the ways to multiply weights stored in ``number_format``, or what is lacking."""
+    """Return the ways to multiply weights stored in ``number_format``, or what is lacking.
+
+    ``rows`` are what is known of the format on the accelerator's generation.
+    """
     if number_format.id in FULL_FORMATS:
         return _full(accelerator, number_format)
     if number_format.compute_type == "fp8":
         return _eight_bit_float(accelerator, number_format)
     if number_format.compute_type == "int8":
         return _eight_bit_integer(accelerator, number_format)
-    return _narrow(accelerator, number_format, tuple(support))
+    return _narrow(accelerator, number_format, rows)
 
 
 def _full(accelerator: Accelerator, number_format: NumberFormat) -> tuple[Arithmetic, ...] | Lacking:
@@ -89,9 +91,8 @@ def _eight_bit_integer(accelerator: Accelerator, number_format: NumberFormat) ->
 
 
 def _narrow(
-    accelerator: Accelerator, number_format: NumberFormat, support: tuple[FormatSupport, ...]
+    accelerator: Accelerator, number_format: NumberFormat, rows: tuple[FormatSupport, ...]
 ) -> tuple[Arithmetic, ...] | Lacking:
-    rows = [row for row in support if row.generation == accelerator.generation and row.number_format == number_format.id]
     if number_format.compute_type == "fp4" and any(row.path == "native" for row in rows):
         return (Arithmetic(path="native", compute_type="fp4", remark=""),)
     if any(row.path in {"weight_only", "native", "converted"} for row in rows):
@@ -112,11 +113,3 @@ def _slower_than_working(accelerator: Accelerator, compute_type: str) -> bool:
     working = accelerator.peak_flops_per_s.get(working_type(accelerator))
     return rate is not None and working is not None and rate < working
 
-
-def rows_for(
-    support: Iterable[FormatSupport], *, engine: str, generation: str, number_format: str
-) -> Iterator[FormatSupport]:
-    """Yield what is known of one engine, generation and format."""
-    for row in support:
-        if (row.engine, row.generation, row.number_format) == (engine, generation, number_format):
-            yield row

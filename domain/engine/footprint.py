@@ -1,17 +1,24 @@
 """A model in a number format, reduced to what divides how: coefficients from which every layout follows."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.catalog.model import Layer, LatentAttention, LinearAttention, MixtureOfExperts, Model, SelfAttention
 from domain.catalog.number_format import NumberFormat
-from domain.engine.model import CachePart, Component, Split, WeightPart, cache_parts, layer_weight_parts, outer_weight_parts
-from domain.engine.parallelism import kv_head_count
+from domain.engine.model import (
+    CachePart,
+    Component,
+    Split,
+    WeightPart,
+    cache_parts,
+    entry_weight_parts,
+    exit_weight_parts,
+    layer_weight_parts,
+    mtp_weight_parts,
+    output_head_parts,
+)
+from domain.engine.parallelism import balanced_stages, kv_head_count
 from domain.engine.storage import component_bytes, part_bytes
-
-FIRST_STAGE = ("embedding", "tower")
-"""Components that the first pipeline stage holds; the other tables stand in the last."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
@@ -58,6 +65,21 @@ class Footprint:
     first_stage: tuple[Share, ...]
     last_stage: tuple[Share, ...]
 
+    stages: dict[int, tuple[int, ...]] = field(default_factory=dict, compare=False)
+    """Balanced divisions found so far, by number of stages."""
+
+    def balanced(self, stage_count: int) -> tuple[int, ...]:
+        """Layers of each of ``stage_count`` stages such that the fullest is lightest; found once."""
+        if stage_count not in self.stages:
+            loads = [self.layers[kind].weights_bytes for kind in self.model.pattern]
+            self.stages[stage_count] = balanced_stages(
+                loads,
+                stage_count,
+                first_extra=sum(share.size_bytes for share in self.first_stage),
+                last_extra=sum(share.size_bytes for share in self.last_stage),
+            )
+        return self.stages[stage_count]
+
     @property
     def weights_bytes(self) -> float:
         """All weights once, undivided."""
@@ -70,15 +92,14 @@ def footprint(
 ) -> Footprint:
     """Reduce ``model`` in ``number_format``; MTP modules are held by the last stage when they are loaded."""
     scheme = component_bytes(model, number_format, formats)
-    outer = [part for part in outer_weight_parts(model) if with_mtp or part.component != "mtp"]
-    first = [part for part in outer if part.component in FIRST_STAGE]
-    last = [part for part in outer if part.component not in FIRST_STAGE]
+    mtp = mtp_weight_parts(model) if with_mtp else ()
     return Footprint(
         model=model,
         number_format=number_format,
         layers=tuple(_layer(model, kind, layer, scheme) for kind, layer in enumerate(model.layers)),
-        first_stage=_shares(first, scheme, 1),
-        last_stage=_shares(last, scheme, 1),
+        first_stage=_shares(entry_weight_parts(model), scheme, 1),
+        last_stage=_shares((*exit_weight_parts(model), *mtp), scheme, 1),
+        tied_head=_shares(output_head_parts(model), scheme, 1) if model.tied_embeddings else (),
     )
 
 

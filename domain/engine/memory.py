@@ -15,6 +15,8 @@ HIDDEN_AND_RESIDUAL = 2.0
 """Copies of the hidden state that live through a layer."""
 GROUP_SPREAD = 1.25
 """vLLM takes the larger of two layer counts as its group while it is at most this much larger."""
+CONSTANT_PARTS = ("state", "convolution")
+"""Cache parts that a sequence has whatever its length."""
 CONTEXT_CHUNK_TOKENS = 65_536.0
 """Cached tokens of which vLLM rebuilds keys and values at once in MLA prefill."""
 
@@ -98,6 +100,7 @@ def weights_bytes_by_component(
         add(layer.weights, count)
     add(footprint.first_stage, stage.is_first)
     add(footprint.last_stage, stage.is_last)
+    add(footprint.tied_head, stage.is_last * (1.0 - stage.is_first))
     return sums
 
 
@@ -135,7 +138,7 @@ def cache_bytes_per_sequence(
 def _part_bytes(part: CachePart, division: Division[Number], keeping: Keeping, tokens: Number) -> Number:
     element_bytes = keeping.cache_element_bytes if part.element_bytes is None else part.element_bytes
     heads = cast("Number", np.minimum(division.tensor_parallel, float(part.head_count)))
-    if part.kind == "state":
+    if part.kind in CONSTANT_PARTS:
         return tokens * 0.0 + part.elements_per_sequence * element_bytes / heads
     kept = kept_tokens(tokens, part, keeping) / division.decode_context_parallel
     return kept * part.elements_per_token * element_bytes / heads

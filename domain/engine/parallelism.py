@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 
 from domain.catalog.model import (
@@ -17,7 +18,7 @@ from domain.catalog.model import (
 from domain.catalog.serving_engine import ServingEngine
 from domain.engine.reason import Reason
 
-BISECTIONS = 24
+BISECTIONS = 12
 """Halvings of the search for the lightest fullest stage: finer than a thousandth of a layer."""
 
 
@@ -122,17 +123,21 @@ def expert_parallel_default(model: Model, tensor_parallel: int, attention_data_p
     return 1
 
 
+@cache
+def _even_stages(layer_count: int, stage_count: int, division: str) -> tuple[int, ...]:
+    whole, rest = divmod(layer_count, stage_count)
+    stages = [whole] * stage_count
+    for extra in range(rest):
+        stages[stage_count - 2 - extra if division == "last_but_one_first" else extra] += 1
+    return tuple(stages)
+
+
 def default_stages(layer_count: int, stage_count: int, engine: ServingEngine) -> tuple[int, ...]:
     """Layers of each stage as the engine divides them by itself.
 
     Source: vLLM, ``get_pp_indices``: what is left over goes to the stages before the last, from the back.
     """
-    whole, rest = divmod(layer_count, stage_count)
-    stages = [whole] * stage_count
-    for extra in range(rest):
-        place = stage_count - 2 - extra if engine.stage_division == "last_but_one_first" else extra
-        stages[place] += 1
-    return tuple(stages)
+    return _even_stages(layer_count, stage_count, engine.stage_division)
 
 
 def balanced_stages(
@@ -145,7 +150,8 @@ def balanced_stages(
     sums = [0.0, *accumulate(layer_loads)]
     sums = [*(value + first_extra for value in sums[:-1]), sums[-1] + first_extra + last_extra]
     sums[0] = 0.0
-    low, high = sums[-1] / stage_count, sums[-1]
+    low = max(sums[-1] / stage_count, *layer_loads)
+    high = low + max(layer_loads) + first_extra + last_extra
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         if len(_filled(sums, middle)) <= stage_count:

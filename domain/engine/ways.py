@@ -8,8 +8,8 @@ from domain.catalog.model import Model
 from domain.catalog.number_format import FormatSupport, NumberFormat, Quality
 from domain.catalog.release import Catalog
 from domain.catalog.serving_engine import ServingEngine
-from domain.engine.arithmetic import FULL_FORMATS, SIXTEEN_BIT_FORMATS, Arithmetic, Lacking, arithmetics, rows_for
-from domain.engine.model import WeightPart, weight_parts
+from domain.engine.arithmetic import FULL_FORMATS, SIXTEEN_BIT_FORMATS, Arithmetic, Lacking, arithmetics
+from domain.engine.model import weight_parts
 from domain.engine.precision import EngineSupport, Path, Policy, PrecisionAnswer, RefusedFormat, Way
 from domain.engine.storage import component_bytes, stored_bytes
 from domain.engine.wording import in_gb, in_tflops
@@ -24,43 +24,65 @@ SUPPORTING_PATHS: dict[Path, tuple[str, ...]] = {
 }
 
 
+class PrecisionResolver:
+    """Resolves one model on many accelerators; what does not depend on the accelerator is computed once."""
+
+    def __init__(self, catalog: Catalog, model: Model) -> None:
+        """Order the catalog's support rows by what they are asked for."""
+        self.catalog = catalog
+        self.model = model
+        self._parts = weight_parts(model)
+        self._sizes: dict[str, float] = {}
+        self._rows: dict[tuple[str, str], list[FormatSupport]] = {}
+        for row in catalog.format_support:
+            self._rows.setdefault((row.generation, row.number_format), []).append(row)
+
+    def weights_bytes(self, number_format: NumberFormat) -> float:
+        """Bytes of the whole model in ``number_format``, without MTP modules."""
+        if number_format.id not in self._sizes:
+            scheme = component_bytes(self.model, number_format, self.catalog.number_formats)
+            self._sizes[number_format.id] = stored_bytes(self._parts, scheme)
+        return self._sizes[number_format.id]
+
+    def support_rows(self, generation: str, number_format: NumberFormat) -> tuple[FormatSupport, ...]:
+        """What is known of a format on a generation, over all engines."""
+        return tuple(self._rows.get((generation, number_format.id), ()))
+
+    def resolve(self, accelerator: Accelerator, policy: Policy) -> PrecisionAnswer:
+        """Return every way to run the model on ``accelerator``, best first, and every format that is refused.
+
+        Best is quality, then bytes, then the rate of the arithmetic. A way that no serving engine is known to
+        run is kept and says so: not known is not no.
+        """
+        question = _Question(resolver=self, accelerator=accelerator, policy=policy)
+        outcomes = [
+            outcome
+            for number_format in self.catalog.number_formats.values()
+            if number_format.for_weights
+            for outcome in _judged(question, number_format)
+        ]
+        return PrecisionAnswer(
+            model=self.model.id,
+            accelerator=accelerator.id,
+            policy=policy,
+            ways=tuple(sorted((way for way in outcomes if isinstance(way, Way)), key=_order)),
+            refused=tuple(refusal for refusal in outcomes if isinstance(refusal, RefusedFormat)),
+            facts=facts_read(accelerator, self.model),
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
-    catalog: Catalog
-    model: Model
-    parts: tuple[WeightPart, ...]
+    resolver: PrecisionResolver
     accelerator: Accelerator
     policy: Policy
 
     @property
     def stored(self) -> NumberFormat:
-        return self.catalog.number_formats[self.model.stored.number_format]
+        return self.resolver.catalog.number_formats[self.resolver.model.stored.number_format]
 
-
-def resolve(catalog: Catalog, model: Model, accelerator: Accelerator, policy: Policy) -> PrecisionAnswer:
-    """Return every way to run ``model`` on ``accelerator``, best first, and every format that is refused.
-
-    Best is quality, then bytes, then the rate of the arithmetic. A way that no serving engine is known to run
-    is kept and says so: not known is not no.
-    """
-    question = _Question(
-        catalog=catalog, model=model, parts=weight_parts(model), accelerator=accelerator, policy=policy
-    )
-    ways: list[Way] = []
-    refused: list[RefusedFormat] = []
-    for number_format in catalog.number_formats.values():
-        if number_format.for_weights:
-            outcome = _judged(question, number_format)
-            ways.extend(way for way in outcome if isinstance(way, Way))
-            refused.extend(refusal for refusal in outcome if isinstance(refusal, RefusedFormat))
-    return PrecisionAnswer(
-        model=model.id,
-        accelerator=accelerator.id,
-        policy=policy,
-        ways=tuple(sorted(ways, key=_order)),
-        refused=tuple(refused),
-        facts=facts_read(question.accelerator, model),
-    )
+    def rows(self, number_format: NumberFormat) -> tuple[FormatSupport, ...]:
+        return self.resolver.support_rows(self.accelerator.generation, number_format)
 
 
 def facts_read(accelerator: Accelerator, model: Model) -> tuple[str, ...]:
@@ -74,7 +96,7 @@ def _order(way: Way) -> tuple[int, float, float]:
 
 
 def _judged(question: _Question, number_format: NumberFormat) -> tuple[Way | RefusedFormat, ...]:
-    possible = arithmetics(question.accelerator, number_format, question.catalog.format_support)
+    possible = arithmetics(question.accelerator, number_format, question.rows(number_format))
     if isinstance(possible, Lacking):
         return (_refusal(number_format, possible),)
     needless = _needless(question, number_format) or _against_policy(question, number_format)
@@ -129,8 +151,7 @@ def _quality(question: _Question, number_format: NumberFormat) -> Quality:
 
 def _way(question: _Question, number_format: NumberFormat, arithmetic: Arithmetic) -> Way:
     path = _path(question, number_format, arithmetic)
-    scheme = component_bytes(question.model, number_format, question.catalog.number_formats)
-    size_bytes = stored_bytes(question.parts, scheme)
+    size_bytes = question.resolver.weights_bytes(number_format)
     peak = question.accelerator.peak_flops_per_s.get(arithmetic.compute_type)
     return Way(
         number_format=number_format.id,
@@ -190,16 +211,9 @@ def runs_on(engine: ServingEngine, accelerator: Accelerator) -> bool:
 
 
 def _support(question: _Question, number_format: NumberFormat, path: Path) -> Iterator[EngineSupport]:
-    for engine in runnable_engines(question.catalog, question.accelerator):
-        rows = tuple(
-            rows_for(
-                question.catalog.format_support,
-                engine=engine.id,
-                generation=question.accelerator.generation,
-                number_format=number_format.id,
-            )
-        )
-        yield _engine_support(engine, number_format, path, rows)
+    rows = question.rows(number_format)
+    for engine in runnable_engines(question.resolver.catalog, question.accelerator):
+        yield _engine_support(engine, number_format, path, tuple(row for row in rows if row.engine == engine.id))
 
 
 def _engine_support(

@@ -1,0 +1,242 @@
+"""Fixed hardware: which layout it would run, whether that fits, and by how much it does or does not."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from domain.catalog.accelerator import Accelerator, Node
+from domain.catalog.model import Model
+from domain.catalog.release import Catalog
+from domain.engine.deployment import CheckRequest, Deployment
+from domain.engine.footprint import Footprint
+from domain.engine.judging import Place, best_row, judged, room_on
+from domain.engine.layout_table import LayoutTable, layout_table, stage_choices
+from domain.engine.parallelism import (
+    Layout,
+    division_obstacle,
+    expert_obstacle,
+    expert_parallel_default,
+)
+from domain.engine.precision import PrecisionAnswer, Way
+from domain.engine.question import engine_key
+from domain.engine.reason import Reason
+from domain.engine.setting import FootprintStore, Setting, engine_for, first_way, setting_for
+from domain.engine.ways import PrecisionResolver
+from domain.engine.wording import counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What a check found: the deployment, or the reasons why there is none."""
+
+    deployment: Deployment | None
+    reasons: tuple[Reason, ...]
+    precision: PrecisionAnswer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """A check with everything but the load resolved: one setting and one layout."""
+
+    setting: Setting
+    layout: Layout
+    node: Node | None
+    accelerator_count: int
+    reasons: tuple[Reason, ...]
+
+
+def check_one(catalog: Catalog, model: Model, accelerator: Accelerator, request: CheckRequest) -> Checked:
+    """Check one deployment; blanks are resolved as the engine would, see `shape_of`."""
+    precision = PrecisionResolver(catalog, model).resolve(accelerator, request.policy)
+    shape = shape_of(catalog, model, accelerator, request, precision)
+    if not isinstance(shape, Shape):
+        return Checked(deployment=None, reasons=shape, precision=precision)
+    tokens = float(request.load.input_tokens + request.load.output_tokens)
+    table = layout_table(shape.setting.footprint, shape.setting.keeping, [shape.layout], tokens)
+    place = Place(
+        accelerator_count=shape.accelerator_count,
+        replicas=shape.layout.replicas,
+        node=shape.node,
+        node_count=shape.accelerator_count / shape.node.accelerator_count if shape.node else None,
+    )
+    deployment = judged(table, 0, room_on(table, shape.setting), shape.setting, request.load, place)
+    return Checked(deployment=deployment, reasons=shape.reasons, precision=precision)
+
+
+def shape_of(
+    catalog: Catalog, model: Model, accelerator: Accelerator, request: CheckRequest, precision: PrecisionAnswer
+) -> Shape | tuple[Reason, ...]:
+    """Resolve precision, engine and layout; return the reasons when one of them cannot be.
+
+    The layout does not depend on the load: the first legal one whose weights fit, tensor groups inside a node
+    before wider ones, wide before deep; when none fits, the one that lacks least.
+    """
+    way = first_way(precision.ways, request.weight_format)
+    if way is None:
+        return tuple(_no_way(request, precision))
+    setting = _setting(catalog, model, accelerator, request, way)
+    if isinstance(setting, Reason):
+        return (setting,)
+    nodes = [node for node in catalog.nodes.values() if node.accelerator == accelerator.id]
+    layouts, obstacles = legal_layouts(setting, request)
+    if not layouts:
+        return tuple(obstacles) or (_no_product(request),)
+    chosen = _chosen(setting, layouts, nodes)
+    return Shape(
+        setting=setting,
+        layout=chosen,
+        node=nodes[0] if nodes else None,
+        accelerator_count=request.accelerator_count,
+        reasons=tuple(obstacles),
+    )
+
+
+def _no_way(request: CheckRequest, precision: PrecisionAnswer) -> Iterator[Reason]:
+    for refused in precision.refused:
+        if request.weight_format in {None, refused.number_format}:
+            yield Reason(code=refused.code, sentence=refused.sentence)
+
+
+def _setting(
+    catalog: Catalog, model: Model, accelerator: Accelerator, request: CheckRequest, way: Way
+) -> Setting | Reason:
+    engine = engine_for(
+        catalog,
+        accelerator,
+        way,
+        asked=engine_key(request.engine, request.engine_version),
+        attention_data_parallel=request.attention_data_parallel or 1,
+    )
+    if engine is None:
+        asked = request.engine or "no serving engine of the catalog"
+        return Reason(code="NO_ENGINE_RUNS_IT", sentence=f"{asked} runs {way.number_format} on {accelerator.name}.")
+    return setting_for(
+        catalog,
+        accelerator,
+        way,
+        engine,
+        FootprintStore(catalog, model, with_mtp=request.speculative_draft_tokens > 0),
+        cache_format=request.kv_cache_format,
+        memory_fraction=request.memory_fraction,
+    )
+
+
+def _no_product(request: CheckRequest) -> Reason:
+    return Reason(
+        code="LAYOUT_DOES_NOT_FILL",
+        sentence=(
+            f"No layout with the given degrees fills {counted(request.accelerator_count, 'accelerator')}: tensor x "
+            "attention data x pipeline x replicas must give the number of devices."
+        ),
+    )
+
+
+def legal_layouts(setting: Setting, request: CheckRequest) -> tuple[list[Layout], list[Reason]]:
+    """Every legal layout that fills the asked devices, and why others are not legal."""
+    ranks = request.accelerator_count * setting.accelerator.devices_per_card
+    replicas = request.replicas or 1
+    attention_data = request.attention_data_parallel or 1
+    left, rest = divmod(ranks, replicas * attention_data)
+    layouts: list[Layout] = []
+    obstacles: list[Reason] = []
+    for tensor in _tensor_choices(request, left) if not rest else ():
+        obstacle = _obstacle(setting, request, tensor, attention_data, left // tensor)
+        if obstacle is None:
+            layouts.extend(_staged(setting, request, tensor, attention_data, left // tensor))
+        elif tensor in {request.tensor_parallel, left}:
+            obstacles.append(obstacle)
+    return layouts, obstacles
+
+
+def _tensor_choices(request: CheckRequest, ranks: int) -> Iterator[int]:
+    """Tensor degrees that divide the ranks, within what was asked."""
+    for tensor in range(ranks, 0, -1):
+        if ranks % tensor:
+            continue
+        if request.tensor_parallel in {None, tensor} and request.pipeline_parallel in {None, ranks // tensor}:
+            yield tensor
+
+
+def _obstacle(
+    setting: Setting, request: CheckRequest, tensor: int, attention_data: int, stage_count: int
+) -> Reason | None:
+    engine, model = setting.engine, setting.footprint.model
+    if stage_count > (model.layer_count if engine.pipeline_parallel else 1):
+        return Reason(
+            code="TOO_MANY_STAGES",
+            sentence=f"{stage_count} pipeline stages: {engine.name} divides {model.layer_count} layers over at most "
+            f"{model.layer_count if engine.pipeline_parallel else 1}.",
+        )
+    if attention_data > 1 and engine.attention_data_parallel == "none":
+        return Reason(code="NO_ATTENTION_DATA_PARALLEL", sentence=f"{engine.name} has no attention data parallelism.")
+    return (
+        division_obstacle(model, tensor, engine)
+        or expert_obstacle(model, tensor * attention_data)
+        or _expert_parallel_obstacle(setting, request, tensor * attention_data)
+        or _context_parallel_obstacle(setting.footprint, request, tensor)
+    )
+
+
+def _expert_parallel_obstacle(setting: Setting, request: CheckRequest, ranks: int) -> Reason | None:
+    asked = request.expert_parallel
+    if asked in {None, 1, ranks}:
+        return None
+    if setting.engine.expert_parallel == "free" and asked is not None and ranks % asked == 0:
+        return None
+    return Reason(
+        code="EXPERT_PARALLEL_NOT_LEGAL",
+        sentence=f"{setting.engine.name} spreads experts over 1 or {ranks} ranks here, not over {asked}.",
+    )
+
+
+def _context_parallel_obstacle(footprint: Footprint, request: CheckRequest, tensor: int) -> Reason | None:
+    asked = request.decode_context_parallel or 1
+    heads = max((part.head_count for layer in footprint.layers for part in layer.cache if part.kind == "key_value"), default=1)
+    most = max(tensor // heads, 1)
+    if asked == 1 or (tensor % asked == 0 and asked <= most):
+        return None
+    return Reason(
+        code="CONTEXT_PARALLEL_NOT_LEGAL",
+        sentence=f"Decode context parallelism of {asked} needs a divisor of {tensor} up to {most}: copies of the cache.",
+    )
+
+
+def _staged(
+    setting: Setting, request: CheckRequest, tensor: int, attention_data: int, stage_count: int
+) -> Iterator[Layout]:
+    default = expert_parallel_default(setting.footprint.model, tensor, attention_data, setting.engine)
+    for stages in stage_choices(setting.footprint, setting.engine, stage_count):
+        yield Layout(
+            tensor_parallel=tensor,
+            pipeline_parallel=stage_count,
+            expert_parallel=request.expert_parallel or default,
+            attention_data_parallel=attention_data,
+            decode_context_parallel=request.decode_context_parallel or 1,
+            replicas=request.replicas or 1,
+            stage_layer_counts=stages,
+        )
+
+
+def _chosen(setting: Setting, layouts: list[Layout], nodes: list[Node]) -> Layout:
+    if len(layouts) == 1:
+        return layouts[0]
+    table = layout_table(setting.footprint, setting.keeping, layouts, 1.0)
+    room = table.least_by_layout(
+        table.room_bytes(setting.device_usable_bytes, setting.memory_fraction, setting.engine)
+    )
+    group = table.tensor * table.attention_data
+    crosses = (group > _node_devices(setting, nodes)).astype(np.float64)
+    order = (crosses, table.pipeline, table.hand_set, -table.tensor)
+    row = best_row(order, room > 0.0)
+    return layouts[_least_lacking(table, setting) if row is None else row]
+
+
+def _node_devices(setting: Setting, nodes: list[Node]) -> int:
+    largest = max((node.accelerator_count for node in nodes), default=setting.accelerator.link.domain_size)
+    return largest * setting.accelerator.devices_per_card
+
+
+def _least_lacking(table: LayoutTable, setting: Setting) -> int:
+    room = table.room_bytes(setting.device_usable_bytes, setting.memory_fraction, setting.engine)
+    return int(np.argmax(table.least_by_layout(room)))

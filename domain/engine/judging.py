@@ -1,0 +1,124 @@
+"""From a row of a layout table to a judged deployment, with its parts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from domain.catalog.accelerator import Node
+from domain.engine.deployment import Deployment, Load, Memory, Verdict
+from domain.engine.layout_table import LayoutTable
+from domain.engine.memory import sequence_capacity
+from domain.engine.setting import Setting
+from domain.quantity import Column, recorded
+
+MARGINAL_ROOM_FRACTION = 0.08
+"""A cache room below this share of the budget is marginal: one long request more, and it does not hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What a table's layouts offer on one accelerator, per stage and per layout."""
+
+    by_stage_bytes: Column
+    budget_by_stage_bytes: Column
+    capacity: Column
+    """Sequences of the table's length that one replica holds, per layout; 0 where it does not fit."""
+    least_fraction: Column
+    """Smallest cache room as a share of the budget, per layout."""
+    least_bytes: Column
+    """Smallest cache room less one sequence, per layout; negative is the shortfall."""
+
+
+def room_on(table: LayoutTable, setting: Setting) -> Room:
+    """Judge every layout of ``table`` on the setting's accelerator."""
+    room = table.room_bytes(setting.device_usable_bytes, setting.memory_fraction, setting.engine)
+    budget = room + table.weights_bytes + table.activations_bytes + table.reserve_bytes
+    capacity = table.least_by_layout(sequence_capacity(room, table.sequence_bytes))
+    return Room(
+        by_stage_bytes=room,
+        budget_by_stage_bytes=budget,
+        capacity=capacity * table.attention_data,
+        least_fraction=table.least_by_layout(room / budget),
+        least_bytes=table.least_by_layout(room - table.sequence_bytes),
+    )
+
+
+def verdict_of(headroom_bytes: float, room_fraction: float) -> Verdict:
+    """Return ``fits``, ``marginal`` or ``does_not_fit``."""
+    if headroom_bytes < 0.0:
+        return "does_not_fit"
+    return "marginal" if room_fraction < MARGINAL_ROOM_FRACTION else "fits"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a layout stands: how many accelerators, in which nodes."""
+
+    accelerator_count: int
+    replicas: int
+    node: Node | None
+    node_count: float | None
+
+
+def judged(table: LayoutTable, row: int, room: Room, setting: Setting, load: Load, place: Place) -> Deployment:
+    """Return the deployment of one layout at the asked load, judged by its fullest stage."""
+    layout = replace(table.layouts[row], replicas=place.replicas)
+    memory = _memory(table, row, room, setting, load, place.replicas)
+    accelerator = setting.accelerator
+    price = accelerator.price_usd_per_hour
+    return Deployment(
+        accelerator=accelerator.id,
+        accelerator_count=place.accelerator_count,
+        device_count=layout.rank_count,
+        node=place.node.id if place.node else None,
+        node_count=None if place.node_count is None else recorded(place.node_count),
+        layout=layout,
+        way=setting.way,
+        kv_cache_format=setting.cache_format,
+        engine=f"{setting.engine.id}@{setting.engine.version}",
+        verdict=verdict_of(memory.headroom_bytes, float(room.least_fraction[row])),
+        memory=memory,
+        cost_usd_per_hour=None if price is None else recorded(price * place.accelerator_count),
+        power_w=recorded(accelerator.tdp_w * place.accelerator_count),
+    )
+
+
+def _memory(table: LayoutTable, row: int, room: Room, setting: Setting, load: Load, replicas: int) -> Memory:
+    start = int(table.starts[row])
+    end = int(table.starts[row + 1]) if row + 1 < len(table.starts) else len(table.weights_bytes)
+    copies = int(table.attention_data[row]) * replicas
+    sequences = -(-load.concurrency // copies)
+    headroom = room.by_stage_bytes[start:end] - sequences * table.sequence_bytes[start:end]
+    stage = start + int(np.argmin(headroom))
+    per_replica = float(np.min(room.by_stage_bytes[start:end] / table.sequence_bytes[start:end]))
+    tokens = load.input_tokens + load.output_tokens
+    return Memory(
+        weights_bytes=recorded(float(table.weights_bytes[stage])),
+        weights_by_component_bytes=_by_component(table, stage),
+        kv_cache_bytes=recorded(sequences * float(table.sequence_bytes[stage])),
+        activations_bytes=recorded(float(table.activations_bytes[stage])),
+        reserve_bytes=recorded(float(table.reserve_bytes[stage])),
+        usable_bytes=recorded(setting.device_usable_bytes),
+        usable_kind=setting.usable_kind,
+        memory_fraction=setting.memory_fraction,
+        budget_bytes=recorded(float(room.budget_by_stage_bytes[stage])),
+        headroom_bytes=recorded(float(headroom[stage - start])),
+        kv_room_bytes=recorded(float(room.by_stage_bytes[stage])),
+        kv_capacity_tokens=recorded(max(per_replica, 0.0) * tokens * copies),
+        sequence_capacity=recorded(float(room.capacity[row]) * replicas),
+    )
+
+
+def _by_component(table: LayoutTable, stage: int) -> tuple[tuple[str, float], ...]:
+    shares = ((component, float(column[stage])) for component, column in table.weights.items())
+    return tuple((component, recorded(value)) for component, value in shares if value)
+
+
+def best_row(columns: Sequence[Column], allowed: Column) -> int | None:
+    """Return the row that is allowed and first by ``columns``, the most important first; None when none is allowed."""
+    rows = np.flatnonzero(allowed)
+    if not len(rows):
+        return None
+    order = np.lexsort([column[rows] for column in reversed(columns)])
+    return int(rows[order[0]])

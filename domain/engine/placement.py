@@ -1,0 +1,96 @@
+"""Which layout to take on how many accelerators: smallest by memory, smallest deployable, recommended."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from domain.catalog.accelerator import Node
+from domain.engine.deployment import Deployment, Load
+from domain.engine.judging import MARGINAL_ROOM_FRACTION, Place, Room, best_row, judged
+from domain.engine.layout_table import LayoutTable
+from domain.engine.setting import Setting
+from domain.quantity import Column
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """One setting with its table, its room, its nodes and its load."""
+
+    table: LayoutTable
+    room: Room
+    setting: Setting
+    nodes: tuple[Node, ...]
+    load: Load
+    accelerator_limit: int
+
+    @property
+    def devices_per_card(self) -> int:
+        """Ranks that one accelerator carries."""
+        return self.setting.accelerator.devices_per_card
+
+    @property
+    def domain_devices(self) -> int:
+        """Ranks that the fastest link joins: tensor groups beyond it cross nodes."""
+        largest = max((node.accelerator_count for node in self.nodes), default=self.setting.accelerator.link.domain_size)
+        return largest * self.devices_per_card
+
+    def replicas(self) -> Column:
+        """Replicas that hold the load, per layout; infinite where a layout holds nothing."""
+        with np.errstate(divide="ignore"):
+            return np.ceil(self.load.concurrency / self.room.capacity)
+
+
+def smallest_by_memory(search: Search) -> Deployment | None:
+    """The fewest accelerators on any legal layout, whatever the nodes."""
+    cards = np.ceil(search.table.ranks * search.replicas() / search.devices_per_card)
+    row = best_row((cards, *_preference(search)), cards <= search.accelerator_limit)
+    if row is None:
+        return None
+    count = int(cards[row])
+    node = search.nodes[0] if search.nodes else None
+    place = Place(
+        accelerator_count=count,
+        replicas=int(search.replicas()[row]),
+        node=node,
+        node_count=count / node.accelerator_count if node else None,
+    )
+    return judged(search.table, row, search.room, search.setting, search.load, place)
+
+
+def smallest_deployable(search: Search, *, allow_marginal: bool) -> Deployment | None:
+    """The fewest accelerators in whole nodes; ``allow_marginal`` false gives the recommended deployment."""
+    found = [
+        deployment
+        for node in search.nodes
+        if (deployment := _on_nodes(search, node, allow_marginal=allow_marginal)) is not None
+    ]
+    return min(found, key=lambda deployment: deployment.accelerator_count, default=None)
+
+
+def _on_nodes(search: Search, node: Node, *, allow_marginal: bool) -> Deployment | None:
+    table, node_ranks = search.table, node.accelerator_count * search.devices_per_card
+    step = node.granularity_count * search.devices_per_card
+    replicas = search.replicas()
+    ranks = np.ceil(table.ranks * replicas / step) * step
+    group = table.tensor * table.attention_data
+    inside = (group <= node_ranks) & ((node_ranks % group == 0) | (table.ranks <= node_ranks))
+    allowed = inside & (ranks <= search.accelerator_limit * search.devices_per_card)
+    if not allow_marginal:
+        allowed &= search.room.least_fraction >= MARGINAL_ROOM_FRACTION
+    idle = ranks % table.ranks
+    row = best_row((ranks, idle, *_preference(search)), allowed)
+    if row is None:
+        return None
+    count = int(ranks[row]) // search.devices_per_card
+    filled = int(ranks[row] // table.ranks[row])
+    place = Place(
+        accelerator_count=count, replicas=filled, node=node, node_count=count / node.accelerator_count
+    )
+    return judged(table, row, search.room, search.setting, search.load, place)
+
+
+def _preference(search: Search) -> tuple[Column, ...]:
+    """Order of layouts of one size: inside one link domain, no copies of attention, the engine's own stages, few stages."""
+    table = search.table
+    crosses = (table.tensor * table.attention_data > search.domain_devices).astype(np.float64)
+    return crosses, table.attention_data, table.hand_set, table.pipeline, -table.tensor

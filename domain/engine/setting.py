@@ -1,0 +1,130 @@
+"""The setting of a question: model, accelerator, way and serving engine, with the facts that memory depends on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from domain.catalog.accelerator import Accelerator
+from domain.catalog.model import Model
+from domain.catalog.release import Catalog
+from domain.catalog.serving_engine import BatchingLimits, ServingEngine
+from domain.engine.footprint import Footprint, footprint
+from domain.engine.memory import Keeping, cache_paddings
+from domain.engine.precision import Way
+from domain.engine.storage import BITS_PER_BYTE, SIXTEEN_BITS_IN_BYTES
+from domain.engine.ways import runnable_engines, runs_on
+
+AUTOMATIC_CACHE = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Everything that does not depend on layout, count and load."""
+
+    accelerator: Accelerator
+    way: Way
+    footprint: Footprint
+    engine: ServingEngine
+    keeping: Keeping
+    cache_format: str
+    memory_fraction: float
+
+    @property
+    def device_usable_bytes(self) -> float:
+        """Memory of one device that the runtime reports, else the nominal figure."""
+        card_bytes = self.accelerator.usable_memory_bytes or self.accelerator.memory_bytes
+        return card_bytes / self.accelerator.devices_per_card
+
+    @property
+    def usable_kind(self) -> str:
+        """``measured``, or ``assumed`` where only the nominal figure is known."""
+        return "assumed" if self.accelerator.usable_memory_bytes is None else "measured"
+
+
+class FootprintStore:
+    """Footprints and keepings of one model, each made once for a question."""
+
+    def __init__(self, catalog: Catalog, model: Model, *, with_mtp: bool) -> None:
+        """Keep nothing yet."""
+        self._catalog = catalog
+        self._model = model
+        self._with_mtp = with_mtp
+        self._made: dict[str, Footprint] = {}
+
+    def of(self, number_format: str) -> Footprint:
+        """Return the model's footprint in ``number_format``."""
+        if number_format not in self._made:
+            formats = self._catalog.number_formats
+            self._made[number_format] = footprint(
+                self._model, formats[number_format], formats, with_mtp=self._with_mtp
+            )
+        return self._made[number_format]
+
+
+def engine_for(
+    catalog: Catalog, accelerator: Accelerator, way: Way, *, asked: str | None, attention_data_parallel: int
+) -> ServingEngine | None:
+    """Return the serving engine that is meant: the one asked for, or the catalog's first that runs the way.
+
+    With attention data parallelism asked and no engine named, an engine that keeps the ranks in one group comes first.
+    """
+    if asked is not None:
+        engine = catalog.serving_engines[asked]
+        return engine if runs_on(engine, accelerator) else None
+    refused = {support.engine for support in way.engines if support.answer == "no"}
+    possible = [engine for engine in runnable_engines(catalog, accelerator) if engine.id not in refused]
+    known = {support.engine for support in way.engines if support.answer == "yes"}
+    possible.sort(key=lambda engine: engine.id not in known)
+    if attention_data_parallel > 1:
+        possible.sort(key=lambda engine: engine.attention_data_parallel != "in_group")
+    return possible[0] if possible else None
+
+
+def card_limits(engine: ServingEngine, accelerator: Accelerator) -> BatchingLimits:
+    """Default batching limits of the engine on this card.
+
+    Source: vLLM sets larger limits from 70 GiB upward and not on A100 (engine facts).
+    """
+    device_bytes = (accelerator.usable_memory_bytes or accelerator.memory_bytes) / accelerator.devices_per_card
+    is_large = device_bytes >= engine.large_card_bytes and accelerator.generation not in engine.large_card_excluded_generations
+    wanted = "large" if is_large else "other"
+    return next((limits for limits in engine.limits if limits.card_class == wanted), engine.limits[0])
+
+
+def setting_for(
+    catalog: Catalog,
+    accelerator: Accelerator,
+    way: Way,
+    engine: ServingEngine,
+    footprints: FootprintStore,
+    *,
+    cache_format: str | None,
+    memory_fraction: float | None,
+) -> Setting:
+    """Bring the facts together; blanks take the engine's defaults."""
+    made = footprints.of(way.number_format)
+    cache = cache_format or engine.default_cache_format
+    return Setting(
+        accelerator=accelerator,
+        way=way,
+        footprint=made,
+        engine=engine,
+        cache_format=cache,
+        memory_fraction=memory_fraction or engine.memory_fraction,
+        keeping=Keeping(
+            engine=engine,
+            limits=card_limits(engine, accelerator),
+            cache_element_bytes=_element_bytes(catalog, cache),
+            state_padding=cache_paddings(made, engine),
+        ),
+    )
+
+
+def _element_bytes(catalog: Catalog, cache_format: str) -> float:
+    if cache_format == AUTOMATIC_CACHE:
+        return SIXTEEN_BITS_IN_BYTES
+    return catalog.number_formats[cache_format].storage_bits / BITS_PER_BYTE
+
+
+def first_way(ways: Sequence[Way], number_format: str | None) -> Way | None:
+    """The best way, or the best one in the asked format."""
+    return next((way for way in ways if number_format in {None, way.number_format}), None)
