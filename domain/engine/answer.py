@@ -144,16 +144,18 @@ def _impossible(
     )
 
 
-def _others(
-    catalog: Catalog, model: Model, accelerator: Accelerator, request: CheckRequest
-) -> Iterator[Deployment]:
+def _others(catalog: Catalog, model: Model, accelerator: Accelerator, request: CheckRequest) -> Iterator[Deployment]:
     """Yield what would hold it on the same accelerator: the asked precision first, then the other ways."""
     sized = Sizing(catalog, model, _as_size(request), with_mtp=request.speculative_draft_tokens > 0).on((accelerator,))
     wanted = request.weight_format
     ordered = sorted(sized.candidates, key=lambda one: one.smallest_by_memory.way.number_format != wanted)
     for candidate in ordered:
         seen: set[tuple[int, Layout]] = set()
-        for deployment in (candidate.smallest_by_memory, candidate.smallest_deployable, candidate.recommended):
+        for deployment in (
+            candidate.smallest_by_memory,
+            candidate.smallest_deployable,
+            candidate.recommended,
+        ):
             if deployment is not None and (deployment.accelerator_count, deployment.layout) not in seen:
                 seen.add((deployment.accelerator_count, deployment.layout))
                 yield deployment

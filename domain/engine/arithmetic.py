@@ -60,13 +60,19 @@ def _full(accelerator: Accelerator, number_format: NumberFormat) -> tuple[Arithm
     if number_format.id == working or (number_format.id == "fp16" and working == "bf16"):
         return (Arithmetic(path="native", compute_type=number_format.id, remark=""),)
     if number_format.id == "fp32":
-        return Lacking(code="WIDER_THAN_NEEDED", sentence=f"{working.upper()} runs, so FP32 would double the bytes for nothing.")
+        return Lacking(
+            code="WIDER_THAN_NEEDED",
+            sentence=f"{working.upper()} runs, so FP32 would double the bytes for nothing.",
+        )
     if number_format.id == "fp16":
         return Lacking(
             code="FP16_SLOWER_THAN_FP32",
             sentence=f"{accelerator.name} multiplies FP16 slower than FP32; run INT8, a 4-bit file, or FP32.",
         )
-    return Lacking(code="NO_BF16_ON_ACCELERATOR", sentence=f"{accelerator.name} has no BF16 arithmetic; it runs {working.upper()}.")
+    return Lacking(
+        code="NO_BF16_ON_ACCELERATOR",
+        sentence=f"{accelerator.name} has no BF16 arithmetic; it runs {working.upper()}.",
+    )
 
 
 def _eight_bit_float(accelerator: Accelerator, number_format: NumberFormat) -> tuple[Arithmetic, ...] | Lacking:
@@ -76,7 +82,10 @@ def _eight_bit_float(accelerator: Accelerator, number_format: NumberFormat) -> t
         return (Arithmetic(path="native", compute_type=number_format.compute_type, remark=fnuz),)
     if support == "emulated":
         return (_dequantised(accelerator, f"no FP8 units on {accelerator.generation}"),)
-    return Lacking(code="NO_FP8_ON_ACCELERATOR", sentence=f"{accelerator.name} has no FP8 path, neither in its units nor in a kernel.")
+    return Lacking(
+        code="NO_FP8_ON_ACCELERATOR",
+        sentence=f"{accelerator.name} has no FP8 path, neither in its units nor in a kernel.",
+    )
 
 
 def _eight_bit_integer(accelerator: Accelerator, number_format: NumberFormat) -> tuple[Arithmetic, ...] | Lacking:
@@ -85,7 +94,9 @@ def _eight_bit_integer(accelerator: Accelerator, number_format: NumberFormat) ->
         return Lacking(code="NO_INT8_ON_ACCELERATOR", sentence=f"{accelerator.name} has no INT8 arithmetic.")
     weight_only = _dequantised(accelerator, "W8A16: the same bytes as W8A8, 16-bit rate")
     if support == "native" and not _slower_than_working(accelerator, "int8"):
-        whole = Arithmetic(path="native", compute_type=number_format.compute_type, remark="W8A8: activations are INT8 too")
+        whole = Arithmetic(
+            path="native", compute_type=number_format.compute_type, remark="W8A8: activations are INT8 too"
+        )
         return (whole, weight_only)
     return (weight_only,)
 
@@ -98,10 +109,16 @@ def _narrow(
     if any(row.path in {"weight_only", "native", "converted"} for row in rows):
         return (_dequantised(accelerator, "weights are expanded inside the kernel"),)
     if any(row.path == "no" for row in rows):
-        return Lacking(code="NO_KERNEL_FOR_FORMAT", sentence=f"{number_format.name} is documented not to run on {accelerator.name}.")
+        return Lacking(
+            code="NO_KERNEL_FOR_FORMAT",
+            sentence=f"{number_format.name} is documented not to run on {accelerator.name}.",
+        )
     if number_format.compute_type == "int4" and accelerator.support["int4"] in RUNS:
         return (_dequantised(accelerator, "the units would do it; no serving engine is known to"),)
-    return Lacking(code="NO_KERNEL_KNOWN", sentence=f"No serving engine is known to run {number_format.name} on {accelerator.name}.")
+    return Lacking(
+        code="NO_KERNEL_KNOWN",
+        sentence=f"No serving engine is known to run {number_format.name} on {accelerator.name}.",
+    )
 
 
 def _dequantised(accelerator: Accelerator, remark: str) -> Arithmetic:
@@ -112,4 +129,3 @@ def _slower_than_working(accelerator: Accelerator, compute_type: str) -> bool:
     rate = accelerator.peak_flops_per_s.get(compute_type)
     working = accelerator.peak_flops_per_s.get(working_type(accelerator))
     return rate is not None and working is not None and rate < working
-

@@ -11,7 +11,7 @@ from domain.catalog.release import Catalog
 from domain.engine.checking import Shape, shape_of
 from domain.engine.deployment import CheckRequest, Verdict
 from domain.engine.judging import MARGINAL_ROOM_FRACTION
-from domain.engine.layout_table import LayoutTable, layout_table
+from domain.engine.layout_table import SMALLEST_SEQUENCE_BYTES, layout_table
 from domain.engine.memory import Division, StageContent, cache_bytes_per_sequence, sequence_capacity
 from domain.engine.parallelism import distinct_stages
 from domain.engine.question import known_accelerator, known_model
@@ -102,7 +102,7 @@ def _fill(result: CheckColumn, shape: Shape, rows: npt.NDArray[np.int64], loads:
     budget = room + table.weights_bytes + table.activations_bytes + table.reserve_bytes
     copies = layout.attention_data_parallel * layout.replicas
     sequences = np.ceil(concurrency / copies)
-    needs = _sequence_bytes(shape, table, tokens)
+    needs = _sequence_bytes(shape, tokens)
     headroom = np.min(room[:, None] - sequences * needs, axis=0)
     capacity = np.min(sequence_capacity(np.broadcast_to(room[:, None], needs.shape), needs), axis=0)
     is_marginal = float(np.min(room / budget)) < MARGINAL_ROOM_FRACTION
@@ -112,7 +112,7 @@ def _fill(result: CheckColumn, shape: Shape, rows: npt.NDArray[np.int64], loads:
     result.verdict_indexes[rows] = np.where(headroom < 0.0, VERDICTS.index("does_not_fit"), int(is_marginal))
 
 
-def _sequence_bytes(shape: Shape, table: LayoutTable, tokens: Column) -> Column:
+def _sequence_bytes(shape: Shape, tokens: Column) -> Column:
     """Bytes of one sequence on each stage (rows) for each load (columns)."""
     layout, setting = shape.layout, shape.setting
     division = Division(
@@ -122,22 +122,20 @@ def _sequence_bytes(shape: Shape, table: LayoutTable, tokens: Column) -> Column:
         decode_context_parallel=np.full(1, float(layout.decode_context_parallel)),
     )
     stages = distinct_stages(setting.footprint.model, layout.stage_layer_counts)
-    return np.maximum(
-        np.stack(
-            [
-                cache_bytes_per_sequence(
-                    setting.footprint,
-                    division,
-                    StageContent(
-                        layer_counts=tuple(np.full(1, float(count)) for count in stage.layer_counts),
-                        is_first=np.full(1, float(stage.is_first)),
-                        is_last=np.full(1, float(stage.is_last)),
-                    ),
-                    setting.keeping,
-                    tokens,
-                )
-                for stage in stages
-            ]
-        ),
-        np.full((len(table.weights_bytes), 1), 1.0),
+    needs: Column = np.stack(
+        [
+            cache_bytes_per_sequence(
+                setting.footprint,
+                division,
+                StageContent(
+                    layer_counts=tuple(np.full(1, float(count)) for count in stage.layer_counts),
+                    is_first=np.full(1, float(stage.is_first)),
+                    is_last=np.full(1, float(stage.is_last)),
+                ),
+                setting.keeping,
+                tokens,
+            )
+            for stage in stages
+        ]
     )
+    return np.maximum(needs, np.full_like(needs, SMALLEST_SEQUENCE_BYTES))

@@ -10,7 +10,7 @@ from domain.catalog.model import Model
 from domain.catalog.release import Catalog
 from domain.engine.deployment import CheckRequest, Deployment
 from domain.engine.footprint import Footprint
-from domain.engine.judging import Place, best_row, judged, room_on
+from domain.engine.judging import Place, best_row, evaluated, judged
 from domain.engine.layout_table import LayoutTable, layout_table, stage_choices
 from domain.engine.parallelism import (
     Layout,
@@ -60,12 +60,16 @@ def check_one(catalog: Catalog, model: Model, accelerator: Accelerator, request:
         node=shape.node,
         node_count=shape.accelerator_count / shape.node.accelerator_count if shape.node else None,
     )
-    deployment = judged(table, 0, room_on(table, shape.setting), shape.setting, request.load, place)
+    deployment = judged(evaluated(table, shape.setting, request.load), 0, place)
     return Checked(deployment=deployment, reasons=shape.reasons, precision=precision)
 
 
 def shape_of(
-    catalog: Catalog, model: Model, accelerator: Accelerator, request: CheckRequest, precision: PrecisionAnswer
+    catalog: Catalog,
+    model: Model,
+    accelerator: Accelerator,
+    request: CheckRequest,
+    precision: PrecisionAnswer,
 ) -> Shape | tuple[Reason, ...]:
     """Resolve precision, engine and layout; return the reasons when one of them cannot be.
 
@@ -180,9 +184,9 @@ def _obstacle(
 
 def _expert_parallel_obstacle(setting: Setting, request: CheckRequest, ranks: int) -> Reason | None:
     asked = request.expert_parallel
-    if asked in {None, 1, ranks}:
+    if asked is None or asked in {1, ranks}:
         return None
-    if setting.engine.expert_parallel == "free" and asked is not None and ranks % asked == 0:
+    if setting.engine.expert_parallel == "free" and ranks % asked == 0:
         return None
     return Reason(
         code="EXPERT_PARALLEL_NOT_LEGAL",
@@ -192,13 +196,16 @@ def _expert_parallel_obstacle(setting: Setting, request: CheckRequest, ranks: in
 
 def _context_parallel_obstacle(footprint: Footprint, request: CheckRequest, tensor: int) -> Reason | None:
     asked = request.decode_context_parallel or 1
-    heads = max((part.head_count for layer in footprint.layers for part in layer.cache if part.kind == "key_value"), default=1)
+    heads = max(
+        (part.head_count for layer in footprint.layers for part in layer.cache if part.kind == "key_value"),
+        default=1,
+    )
     most = max(tensor // heads, 1)
     if asked == 1 or (tensor % asked == 0 and asked <= most):
         return None
     return Reason(
         code="CONTEXT_PARALLEL_NOT_LEGAL",
-        sentence=f"Decode context parallelism of {asked} needs a divisor of {tensor} up to {most}: copies of the cache.",
+        sentence=f"Decode context parallelism of {asked} needs a divisor of {tensor} up to {most}.",
     )
 
 
@@ -222,9 +229,7 @@ def _chosen(setting: Setting, layouts: list[Layout], nodes: list[Node]) -> Layou
     if len(layouts) == 1:
         return layouts[0]
     table = layout_table(setting.footprint, setting.keeping, layouts, 1.0)
-    room = table.least_by_layout(
-        table.room_bytes(setting.device_usable_bytes, setting.memory_fraction, setting.engine)
-    )
+    room = table.least_by_layout(table.room_bytes(setting.device_usable_bytes, setting.memory_fraction, setting.engine))
     group = table.tensor * table.attention_data
     crosses = (group > _node_devices(setting, nodes)).astype(np.float64)
     order = (crosses, table.pipeline, table.hand_set, -table.tensor)

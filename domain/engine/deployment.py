@@ -10,6 +10,7 @@ from domain.engine.reason import Reason
 Verdict = Literal["fits", "marginal", "does_not_fit", "impossible", "unknown"]
 """``impossible``: no arithmetic or layout exists; ``unknown``: the catalog has a blank where it would be needed."""
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """The sequences that must be held at once."""
@@ -136,7 +137,7 @@ class CheckAnswer:
     """None when the verdict is ``impossible`` or ``unknown``."""
     reasons: tuple[Reason, ...]
     smaller_or_larger: tuple[Deployment, ...]
-    """When it does not fit: the smallest deployments of the same accelerator that do, at the same or another precision."""
+    """Unless it plainly fits: the smallest deployments of the same accelerator that do, at every precision."""
     published: tuple[PublishedRecipe, ...]
     statements: tuple[str, ...]
     """What was assumed and chosen, and what was not judged."""

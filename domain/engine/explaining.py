@@ -76,14 +76,16 @@ def statements(deployment: Deployment, model: Model, request_load: Load) -> Iter
     memory, layout = deployment.memory, deployment.layout
     tokens = request_load.input_tokens + request_load.output_tokens
     sequences = counted(request_load.concurrency, "sequence")
-    yield f"Load held at once: {sequences} of {tokens} tokens ({request_load.input_tokens} in, {request_load.output_tokens} out)."
+    parts = f"{request_load.input_tokens} in, {request_load.output_tokens} out"
+    yield f"Load held at once: {sequences} of {tokens} tokens ({parts})."
     if memory.usable_kind == "assumed":
-        yield f"No runtime report of this accelerator's memory is known: the nominal {in_gb(memory.usable_bytes)} per device is used."
+        nominal = in_gb(memory.usable_bytes)
+        yield f"No runtime report of this accelerator's memory is known: the nominal {nominal} per device is used."
     if layout.attention_data_parallel > 1:
         copied = dict(memory.weights_by_component_bytes).get("attention", 0.0)
         yield (
-            f"Attention data parallelism: each of {layout.attention_data_parallel} groups holds a copy of the attention weights "
-            f"({in_gb(copied)} on each device) and the cache of its own sequences only."
+            f"Attention data parallelism: each of {layout.attention_data_parallel} groups holds a copy of the attention "
+            f"weights ({in_gb(copied)} on each device) and the cache of its own sequences only."
         )
     if model.mtp_layer_count and "mtp" not in dict(memory.weights_by_component_bytes):
         yield "MTP modules are not loaded: no speculation was asked for."
@@ -119,7 +121,9 @@ def node_reasons(catalog: Catalog, deployment: Deployment) -> Iterator[Reason]:
         yield Reason(code="TENSOR_GROUP_CROSSES_NODES", sentence=sentence)
 
 
-def recipes(catalog: Catalog, model: Model, accelerators: Iterable[str], found: Iterable[Deployment]) -> tuple[PublishedRecipe, ...]:
+def recipes(
+    catalog: Catalog, model: Model, accelerators: Iterable[str], found: Iterable[Deployment]
+) -> tuple[PublishedRecipe, ...]:
     """Return what vendors and engines document for this architecture, beside what was found here."""
     wanted = set(accelerators)
     deployments = list(found)
@@ -130,7 +134,9 @@ def recipes(catalog: Catalog, model: Model, accelerators: Iterable[str], found: 
             number_format=recipe.number_format,
             layout=recipe.layout,
             source=recipe.source,
-            sentence=_compared(recipe.accelerator, recipe.number_format, recipe.accelerator_count, recipe.note, deployments),
+            sentence=_compared(
+                recipe.accelerator, recipe.number_format, recipe.accelerator_count, recipe.note, deployments
+            ),
         )
         for recipe in catalog.published_deployments
         if recipe.accelerator in wanted and _same_architecture(catalog, recipe.model, model)
@@ -157,7 +163,9 @@ def _compared(accelerator: str, number_format: str, count: int, note: str, found
     if not here:
         return note
     deployment = min(here, key=lambda one: one.accelerator_count)
-    comparison = "as found here" if deployment.accelerator_count == count else f"found here: {deployment_words(deployment)}"
+    comparison = (
+        "as found here" if deployment.accelerator_count == count else f"found here: {deployment_words(deployment)}"
+    )
     return f"{note} Documented {count}, {comparison}.".strip()
 
 
@@ -169,7 +177,12 @@ def facts_of(request: CheckRequest | SizeRequest, model: Model, deployments: Ite
             paths[f"accelerators/{deployment.accelerator}/{name}"] = None
         if deployment.node:
             paths[f"nodes/{deployment.node}/accelerator_count"] = None
-        for name in ("memory_fraction", "logits_bytes_per_entry", "workspace_bytes", "parallel_context_bytes"):
+        for name in (
+            "memory_fraction",
+            "logits_bytes_per_entry",
+            "workspace_bytes",
+            "parallel_context_bytes",
+        ):
             paths[f"serving_engines/{deployment.engine}/{name}"] = None
         paths[f"number_formats/{deployment.way.number_format}/storage_bits"] = None
     return tuple(paths)

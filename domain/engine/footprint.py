@@ -3,7 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from domain.catalog.model import Layer, LatentAttention, LinearAttention, MixtureOfExperts, Model, SelfAttention
+from domain.catalog.model import (
+    LatentAttention,
+    Layer,
+    LinearAttention,
+    MixtureOfExperts,
+    Model,
+    SelfAttention,
+)
 from domain.catalog.number_format import NumberFormat
 from domain.engine.model import (
     CachePart,
@@ -19,6 +26,7 @@ from domain.engine.model import (
 )
 from domain.engine.parallelism import balanced_stages, kv_head_count
 from domain.engine.storage import component_bytes, part_bytes
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
@@ -64,7 +72,8 @@ class Footprint:
     layers: tuple[LayerFootprint, ...]
     first_stage: tuple[Share, ...]
     last_stage: tuple[Share, ...]
-
+    tied_head: tuple[Share, ...]
+    """The copy of a tied embedding table that the last stage needs when it is not the first too."""
     stages: dict[int, tuple[int, ...]] = field(default_factory=dict, compare=False)
     """Balanced divisions found so far, by number of stages."""
 
@@ -139,7 +148,12 @@ def _widths(layer: Layer) -> tuple[int, int, int, int]:
     if isinstance(feed_forward, MixtureOfExperts):
         shared = max(feed_forward.shared_intermediate_size, feed_forward.residual_intermediate_size)
         dense = (gate_and_up + 1) * shared
-        return max(dense, _mixer_width(layer)), feed_forward.intermediate_size, feed_forward.experts_per_token, feed_forward.expert_count
+        return (
+            max(dense, _mixer_width(layer)),
+            feed_forward.intermediate_size,
+            feed_forward.experts_per_token,
+            feed_forward.expert_count,
+        )
     return max((gate_and_up + 1) * feed_forward.intermediate_size, _mixer_width(layer)), 0, 0, 0
 
 

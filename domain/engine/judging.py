@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from domain.catalog.accelerator import Node
 from domain.engine.deployment import Deployment, Load, Memory, Verdict
@@ -28,6 +29,21 @@ class Room:
     """Smallest cache room as a share of the budget, per layout."""
     least_bytes: Column
     """Smallest cache room less one sequence, per layout; negative is the shortfall."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Layouts evaluated in one setting, and the load that they are judged at."""
+
+    table: LayoutTable
+    room: Room
+    setting: Setting
+    load: Load
+
+
+def evaluated(table: LayoutTable, setting: Setting, load: Load) -> Evaluation:
+    """Judge every layout of ``table`` in ``setting``."""
+    return Evaluation(table=table, room=room_on(table, setting), setting=setting, load=load)
 
 
 def room_on(table: LayoutTable, setting: Setting) -> Room:
@@ -61,11 +77,11 @@ class Place:
     node_count: float | None
 
 
-def judged(table: LayoutTable, row: int, room: Room, setting: Setting, load: Load, place: Place) -> Deployment:
+def judged(evaluation: Evaluation, row: int, place: Place) -> Deployment:
     """Return the deployment of one layout at the asked load, judged by its fullest stage."""
-    layout = replace(table.layouts[row], replicas=place.replicas)
-    memory = _memory(table, row, room, setting, load, place.replicas)
-    accelerator = setting.accelerator
+    setting, accelerator = evaluation.setting, evaluation.setting.accelerator
+    layout = replace(evaluation.table.layouts[row], replicas=place.replicas)
+    memory = _memory(evaluation, row, place.replicas)
     price = accelerator.price_usd_per_hour
     return Deployment(
         accelerator=accelerator.id,
@@ -77,14 +93,15 @@ def judged(table: LayoutTable, row: int, room: Room, setting: Setting, load: Loa
         way=setting.way,
         kv_cache_format=setting.cache_format,
         engine=f"{setting.engine.id}@{setting.engine.version}",
-        verdict=verdict_of(memory.headroom_bytes, float(room.least_fraction[row])),
+        verdict=verdict_of(memory.headroom_bytes, float(evaluation.room.least_fraction[row])),
         memory=memory,
         cost_usd_per_hour=None if price is None else recorded(price * place.accelerator_count),
-        power_w=recorded(accelerator.tdp_w * place.accelerator_count),
+        power_w=None if accelerator.tdp_w is None else recorded(accelerator.tdp_w * place.accelerator_count),
     )
 
 
-def _memory(table: LayoutTable, row: int, room: Room, setting: Setting, load: Load, replicas: int) -> Memory:
+def _memory(evaluation: Evaluation, row: int, replicas: int) -> Memory:
+    table, room, load = evaluation.table, evaluation.room, evaluation.load
     start = int(table.starts[row])
     end = int(table.starts[row + 1]) if row + 1 < len(table.starts) else len(table.weights_bytes)
     copies = int(table.attention_data[row]) * replicas
@@ -99,9 +116,9 @@ def _memory(table: LayoutTable, row: int, room: Room, setting: Setting, load: Lo
         kv_cache_bytes=recorded(sequences * float(table.sequence_bytes[stage])),
         activations_bytes=recorded(float(table.activations_bytes[stage])),
         reserve_bytes=recorded(float(table.reserve_bytes[stage])),
-        usable_bytes=recorded(setting.device_usable_bytes),
-        usable_kind=setting.usable_kind,
-        memory_fraction=setting.memory_fraction,
+        usable_bytes=recorded(evaluation.setting.device_usable_bytes),
+        usable_kind=evaluation.setting.usable_kind,
+        memory_fraction=evaluation.setting.memory_fraction,
         budget_bytes=recorded(float(room.budget_by_stage_bytes[stage])),
         headroom_bytes=recorded(float(headroom[stage - start])),
         kv_room_bytes=recorded(float(room.by_stage_bytes[stage])),
@@ -115,7 +132,7 @@ def _by_component(table: LayoutTable, stage: int) -> tuple[tuple[str, float], ..
     return tuple((component, recorded(value)) for component, value in shares if value)
 
 
-def best_row(columns: Sequence[Column], allowed: Column) -> int | None:
+def best_row(columns: Sequence[Column], allowed: npt.NDArray[np.bool_]) -> int | None:
     """Return the row that is allowed and first by ``columns``, the most important first; None when none is allowed."""
     rows = np.flatnonzero(allowed)
     if not len(rows):

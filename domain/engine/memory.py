@@ -117,7 +117,11 @@ def kept_tokens(tokens: Number, part: CachePart, keeping: Keeping) -> Number:
 
 
 def cache_bytes_per_sequence(
-    footprint: Footprint, division: Division[Number], stage: StageContent[Number], keeping: Keeping, tokens: Number
+    footprint: Footprint,
+    division: Division[Number],
+    stage: StageContent[Number],
+    keeping: Keeping,
+    tokens: Number,
 ) -> Number:
     r"""Bytes that one sequence of ``tokens`` tokens occupies on one rank of a stage.
 
@@ -190,7 +194,12 @@ def reserve_bytes(division: Division[Number], engine: ServingEngine) -> Number:
 
 
 def cache_room_bytes(
-    usable_bytes: Number, memory_fraction: Number, engine: ServingEngine, *, weights: Number, transient: Number
+    usable_bytes: Number,
+    memory_fraction: Number,
+    engine: ServingEngine,
+    *,
+    weights: Number,
+    transient: Number,
 ) -> Number:
     """Bytes that the KV cache may have on one device; negative is what is missing.
 

@@ -44,8 +44,8 @@ def self_attention_parts(attention: SelfAttention, hidden_size: int) -> tuple[We
     Check: Qwen2.5-7B, 7 615 616 512 in all (its checkpoint's own count).
     """
     query_width = attention.head_count * attention.head_dim
-    key_width = attention.kv_head_count * attention.head_dim
-    value_width = 0 if attention.key_equals_value else attention.kv_head_count * attention.value_head_dim
+    key_width = 0 if attention.reuses_cache else attention.kv_head_count * attention.head_dim
+    value_width = _value_width(attention)
     projected_width = query_width * (2 if attention.output_gate else 1)
     bias, output_bias = int(attention.qkv_bias), int(attention.output_bias)
     return present(
@@ -65,10 +65,16 @@ def self_attention_parts(attention: SelfAttention, hidden_size: int) -> tuple[We
     )
 
 
+def _value_width(attention: SelfAttention) -> int:
+    projected = not (attention.key_equals_value or attention.reuses_cache)
+    return attention.kv_head_count * attention.value_head_dim if projected else 0
+
+
 def _query_key_norms(attention: SelfAttention) -> tuple[WeightPart, ...]:
+    normed = 1 if attention.reuses_cache else 2
     match attention.query_key_norm:
         case "per_head":
-            return (vector("norms", "none", 2 * attention.head_dim),)
+            return (vector("norms", "none", normed * attention.head_dim),)
         case "per_layer":
             return (
                 vector("norms", "query_heads", attention.head_count * attention.head_dim),
@@ -111,9 +117,7 @@ def latent_attention_parts(attention: LatentAttention, hidden_size: int) -> tupl
     )
 
 
-def _indexer_parts(
-    indexer: SparseIndexer | None, hidden_size: int, query_rank: int
-) -> tuple[WeightPart, ...]:
+def _indexer_parts(indexer: SparseIndexer | None, hidden_size: int, query_rank: int) -> tuple[WeightPart, ...]:
     """Query, key and head weights of the index, and the norm of its key, which has a bias."""
     if indexer is None:
         return ()
@@ -126,8 +130,54 @@ def _indexer_parts(
 
 
 def compressed_attention_parts(attention: CompressedAttention, hidden_size: int) -> tuple[WeightPart, ...]:
-    """Parameters of DeepSeek V4's attention."""
-    raise NotImplementedError
+    r"""Parameters of DeepSeek V4's attention: one shared key/value head, and an output projection in groups.
+
+    .. math::
+
+        d \, r_q + r_q n_h d_h + d \, d_h + n_h d_h r_o + d \, g \, r_o + n_h + r_q + d_h + \text{compressor}
+
+    d ``hidden_size``, r_q ``query_lora_rank``, n_h ``head_count``, d_h ``head_dim``, r_o ``output_lora_rank`` of
+    each of g ``output_group_count`` groups, which read n_h d_h / g each [elements].
+
+    Source: DeepSeek-V4 technical report, sec. 2.3.
+    Check: DeepSeek-V4-Flash, 284e9 in all, 13e9 active, as named.
+    """
+    query_width = attention.head_count * attention.head_dim
+    output_width = attention.output_group_count * attention.output_lora_rank
+    ranks = attention.query_lora_rank + attention.head_dim
+    return (
+        matrix("attention", "none", hidden_size * ranks),
+        matrix("attention", "query_heads", attention.query_lora_rank * query_width),
+        matrix("attention", "query_heads", query_width * attention.output_lora_rank),
+        matrix("attention", "query_heads", output_width * hidden_size),
+        vector("attention", "query_heads", attention.head_count),
+        vector("norms", "none", ranks),
+        *_compressor_parts(attention, hidden_size),
+    )
+
+
+def _compressor_parts(attention: CompressedAttention, hidden_size: int) -> tuple[WeightPart, ...]:
+    """What makes one entry out of ``compression`` tokens; layers with an index do it in overlapping pairs."""
+    if not attention.compression:
+        return ()
+    indexer = attention.indexer
+    if indexer is None:
+        return _pooling_parts(attention.head_dim, 1, attention.compression, hidden_size)
+    query = attention.query_lora_rank * indexer.head_count * indexer.head_dim
+    return (
+        *_pooling_parts(attention.head_dim, 2, attention.compression, hidden_size),
+        *_pooling_parts(indexer.head_dim, 2, attention.compression, hidden_size),
+        matrix("attention", "none", query + hidden_size * indexer.head_count),
+    )
+
+
+def _pooling_parts(head_dim: int, copies: int, compression: int, hidden_size: int) -> tuple[WeightPart, ...]:
+    width = copies * head_dim
+    return (
+        matrix("attention", "none", 2 * hidden_size * width),
+        vector("attention", "none", compression * width),
+        vector("norms", "none", head_dim),
+    )
 
 
 def linear_attention_parts(attention: LinearAttention, hidden_size: int) -> tuple[WeightPart, ...]:
@@ -142,9 +192,7 @@ def linear_attention_parts(attention: LinearAttention, hidden_size: int) -> tupl
         case "kda":
             return kimi_delta_parts(attention, hidden_size)
         case unknown:
-            raise ValueError(
-                f"linear attention is one of gated_deltanet, mamba2, lightning, kda; {unknown!r} given"
-            )
+            raise ValueError(f"linear attention is one of gated_deltanet, mamba2, lightning, kda; {unknown!r} given")
 
 
 def gated_deltanet_parts(attention: LinearAttention, hidden_size: int) -> tuple[WeightPart, ...]:

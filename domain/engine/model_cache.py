@@ -27,7 +27,7 @@ def cache_parts(attention: Attention | None) -> tuple[CachePart, ...]:
         case None:
             return ()
         case SelfAttention():
-            return (self_attention_cache(attention),)
+            return () if attention.reuses_cache else (self_attention_cache(attention),)
         case LatentAttention():
             return (latent_cache(attention), *_index_cache(attention.indexer, 1))
         case CompressedAttention():
@@ -49,10 +49,9 @@ def self_attention_cache(attention: SelfAttention) -> CachePart:
     Source: arXiv:2305.13245.
     Check: Qwen2.5-72B 327 680, Llama-3.1-405B 516 096 bytes a token in BF16 (arXiv:2505.09343, table 1).
     """
-    value_dim = 0 if attention.key_equals_value else attention.value_head_dim
     return CachePart(
         kind="key_value",
-        elements_per_token=float(attention.kv_head_count * (attention.head_dim + value_dim)),
+        elements_per_token=float(attention.kv_head_count * (attention.head_dim + attention.value_head_dim)),
         elements_per_sequence=0.0,
         window_tokens=attention.window_tokens,
         split="kv_heads",

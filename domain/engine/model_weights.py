@@ -65,12 +65,11 @@ def mixture_of_experts_parts(experts: MixtureOfExperts, hidden_size: int) -> tup
         (
             *_routed_parts(experts, experts.latent_size or hidden_size, inputs),
             matrix("dense_ffn", "none", 2 * hidden_size * (experts.latent_size or 0)),
-            matrix(
-                "shared_experts", "intermediate", matrices * hidden_size * experts.shared_intermediate_size
-            ),
+            matrix("shared_experts", "intermediate", matrices * hidden_size * experts.shared_intermediate_size),
             matrix("dense_ffn", "intermediate", matrices * hidden_size * residual),
             matrix("router", "none", hidden_size * (experts.expert_count + int(experts.shared_gate))),
             vector("router", "none", int(experts.router_bias) * experts.expert_count),
+            vector("router", "none", int(experts.router_scales) * (hidden_size + experts.expert_count)),
         )
     )
 
@@ -99,30 +98,97 @@ def feed_forward_weight_parts(feed_forward: FeedForward, hidden_size: int) -> tu
 def layer_weight_parts(layer: Layer, hidden_size: int) -> tuple[WeightPart, ...]:
     """Parameters of one layer, by component and split."""
     attention = () if layer.attention is None else attention_weight_parts(layer.attention, hidden_size)
-    feed_forward = (
-        () if layer.feed_forward is None else feed_forward_weight_parts(layer.feed_forward, hidden_size)
-    )
+    feed_forward = () if layer.feed_forward is None else feed_forward_weight_parts(layer.feed_forward, hidden_size)
     norms = layer.norm_count * hidden_size * (2 if layer.norm_bias else 1)
-    return (*attention, *feed_forward, *present((vector("norms", "none", norms),)))
+    return (
+        *attention,
+        *feed_forward,
+        *present((vector("norms", "none", norms + layer.scale_count),)),
+        *hyper_connection_parts(layer, hidden_size),
+        *_per_layer_input_parts(layer, hidden_size),
+    )
+
+
+def hyper_connection_parts(layer: Layer, hidden_size: int) -> tuple[WeightPart, ...]:
+    r"""Parameters that mix residual streams before attention and before the feed-forward half.
+
+    .. math:: 2 \, (n (n + 2) \, n d + n (n + 2) + 3)
+
+    d ``hidden_size``, n ``hyper_connection_count`` streams: n to read, n to write, n^2 to mix them; three scales.
+
+    Source: DeepSeek-V4 technical report, sec. 2.2.
+    Check: DeepSeek-V4-Flash, 284e9 in all, as named.
+    """
+    streams = layer.hyper_connection_count
+    if not streams:
+        return ()
+    mixes = streams * (streams + 2)
+    return (
+        matrix("norms", "none", 2 * mixes * streams * hidden_size),
+        vector("norms", "none", 2 * (mixes + 3)),
+    )
+
+
+def _per_layer_input_parts(layer: Layer, hidden_size: int) -> tuple[WeightPart, ...]:
+    """Gate and projection of the layer's own input, and the norm behind them."""
+    if not layer.per_layer_input_size:
+        return ()
+    return (
+        matrix("dense_ffn", "none", 2 * hidden_size * layer.per_layer_input_size),
+        vector("norms", "none", hidden_size),
+    )
 
 
 def entry_weight_parts(model: Model) -> tuple[WeightPart, ...]:
-    """What stands before the first layer: input embedding, learned positions, towers."""
+    """What stands before the first layer: input embedding, learned positions, tables of the layers, towers."""
+    embedding_norm = int(model.embedding_norm) * _norm_size(model)
     return present(
         (
             matrix("embedding", "vocabulary", model.vocabulary_size * model.hidden_size),
             matrix("embedding", "none", model.learned_position_count * model.hidden_size),
+            vector("norms", "none", embedding_norm),
+            *_layer_table_parts(model),
             *(matrix("tower", "none", tower.parameter_count, 0) for tower in model.towers),
         )
     )
 
 
+def _norm_size(model: Model) -> int:
+    return model.hidden_size * (2 if model.final_norm_bias else 1)
+
+
+def _layer_table_parts(model: Model) -> tuple[WeightPart, ...]:
+    """The table that gives each layer an input of its own, and what projects the hidden state beside it."""
+    sizes = [model.layers[kind].per_layer_input_size for kind in model.pattern]
+    if not any(sizes):
+        return ()
+    return (
+        matrix("embedding", "vocabulary", model.per_layer_vocabulary_size * sum(sizes)),
+        matrix("embedding", "none", model.hidden_size * sum(sizes)),
+        vector("norms", "none", max(sizes)),
+    )
+
+
 def exit_weight_parts(model: Model) -> tuple[WeightPart, ...]:
     """What stands behind the last layer: final norm, and the output head unless it is the embedding table."""
+    head_bias = int(model.output_head_bias) * model.vocabulary_size
     return present(
         (
-            vector("norms", "none", model.hidden_size * (2 if model.final_norm_bias else 1)),
+            vector("norms", "none", _norm_size(model)),
+            *_stream_collector_parts(model),
             *(() if model.tied_embeddings else output_head_parts(model)),
+            vector("output_head", "vocabulary", head_bias),
+        )
+    )
+
+
+def _stream_collector_parts(model: Model) -> tuple[WeightPart, ...]:
+    """What makes one hidden state out of the residual streams of hyper-connections."""
+    streams = model.layers[model.pattern[-1]].hyper_connection_count
+    return present(
+        (
+            matrix("norms", "none", streams * streams * model.hidden_size),
+            vector("norms", "none", streams + 1 if streams else 0),
         )
     )
 
@@ -137,7 +203,7 @@ def output_head_parts(model: Model) -> tuple[WeightPart, ...]:
 
 
 def mtp_weight_parts(model: Model) -> tuple[WeightPart, ...]:
-    r"""Parameters of the multi-token-prediction modules: a layer of the last kind, a projection, three norms.
+    r"""Parameters of the multi-token-prediction modules: a layer, a projection and three norms each.
 
     .. math:: n \, (\text{layer} + 2 d^2 + 3 d)
 
@@ -148,8 +214,10 @@ def mtp_weight_parts(model: Model) -> tuple[WeightPart, ...]:
     if not model.mtp_layer_count:
         return ()
     width = model.hidden_size
+    kind = model.pattern[-1] if model.mtp_kind is None else model.mtp_kind
     module = (
-        *layer_weight_parts(model.layers[model.pattern[-1]], width),
+        *layer_weight_parts(model.layers[kind], width),
+        *_stream_collector_parts(model),
         matrix("mtp", "none", 2 * width * width),
         vector("mtp", "none", 3 * width),
     )

@@ -88,9 +88,14 @@ def kv_head_count(layer: Layer) -> int:
 def _width_obstacle(layer: Layer, ranks: int) -> Reason | None:
     match layer.feed_forward:
         case DenseFeedForward(intermediate_size=width) if width % ranks:
-            return Reason(code="WIDTH_NOT_DIVISIBLE", sentence=f"A feed-forward width of {width} does not divide by {ranks}.")
+            return Reason(
+                code="WIDTH_NOT_DIVISIBLE",
+                sentence=f"A feed-forward width of {width} does not divide by {ranks}.",
+            )
         case MixtureOfExperts(shared_intermediate_size=width) if width % ranks:
-            return Reason(code="WIDTH_NOT_DIVISIBLE", sentence=f"A shared expert of {width} does not divide by {ranks}.")
+            return Reason(
+                code="WIDTH_NOT_DIVISIBLE", sentence=f"A shared expert of {width} does not divide by {ranks}."
+            )
         case _:
             return None
 
@@ -109,7 +114,9 @@ def expert_obstacle(model: Model, ranks: int) -> Reason | None:
     return None
 
 
-def expert_parallel_default(model: Model, tensor_parallel: int, attention_data_parallel: int, engine: ServingEngine) -> int:
+def expert_parallel_default(
+    model: Model, tensor_parallel: int, attention_data_parallel: int, engine: ServingEngine
+) -> int:
     """Ranks over which an engine spreads the experts when nobody says: all of them where it must or does, else 1."""
     ranks = tensor_parallel * attention_data_parallel
     for layer in model.layers:

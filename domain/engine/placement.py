@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from domain.catalog.accelerator import Node
-from domain.engine.deployment import Deployment, Load
-from domain.engine.judging import MARGINAL_ROOM_FRACTION, Place, Room, best_row, judged
+from domain.engine.deployment import Deployment
+from domain.engine.judging import MARGINAL_ROOM_FRACTION, Evaluation, Place, Room, best_row, judged
 from domain.engine.layout_table import LayoutTable
 from domain.engine.setting import Setting
 from domain.quantity import Column
@@ -14,14 +14,26 @@ from domain.quantity import Column
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """One setting with its table, its room, its nodes and its load."""
+    """Layouts evaluated in one setting, and the nodes that could carry them."""
 
-    table: LayoutTable
-    room: Room
-    setting: Setting
+    evaluation: Evaluation
     nodes: tuple[Node, ...]
-    load: Load
     accelerator_limit: int
+
+    @property
+    def setting(self) -> Setting:
+        """What was evaluated."""
+        return self.evaluation.setting
+
+    @property
+    def table(self) -> LayoutTable:
+        """The layouts."""
+        return self.evaluation.table
+
+    @property
+    def room(self) -> Room:
+        """What they offer."""
+        return self.evaluation.room
 
     @property
     def devices_per_card(self) -> int:
@@ -31,13 +43,15 @@ class Search:
     @property
     def domain_devices(self) -> int:
         """Ranks that the fastest link joins: tensor groups beyond it cross nodes."""
-        largest = max((node.accelerator_count for node in self.nodes), default=self.setting.accelerator.link.domain_size)
+        largest = max(
+            (node.accelerator_count for node in self.nodes), default=self.setting.accelerator.link.domain_size
+        )
         return largest * self.devices_per_card
 
     def replicas(self) -> Column:
         """Replicas that hold the load, per layout; infinite where a layout holds nothing."""
         with np.errstate(divide="ignore"):
-            return np.ceil(self.load.concurrency / self.room.capacity)
+            return np.ceil(self.evaluation.load.concurrency / self.room.capacity)
 
 
 def smallest_by_memory(search: Search) -> Deployment | None:
@@ -54,7 +68,7 @@ def smallest_by_memory(search: Search) -> Deployment | None:
         node=node,
         node_count=count / node.accelerator_count if node else None,
     )
-    return judged(search.table, row, search.room, search.setting, search.load, place)
+    return judged(search.evaluation, row, place)
 
 
 def smallest_deployable(search: Search, *, allow_marginal: bool) -> Deployment | None:
@@ -83,14 +97,12 @@ def _on_nodes(search: Search, node: Node, *, allow_marginal: bool) -> Deployment
         return None
     count = int(ranks[row]) // search.devices_per_card
     filled = int(ranks[row] // table.ranks[row])
-    place = Place(
-        accelerator_count=count, replicas=filled, node=node, node_count=count / node.accelerator_count
-    )
-    return judged(table, row, search.room, search.setting, search.load, place)
+    place = Place(accelerator_count=count, replicas=filled, node=node, node_count=count / node.accelerator_count)
+    return judged(search.evaluation, row, place)
 
 
 def _preference(search: Search) -> tuple[Column, ...]:
-    """Order of layouts of one size: inside one link domain, no copies of attention, the engine's own stages, few stages."""
+    """Order of layouts of one size: inside one link domain, no copies of attention, own stages, few stages."""
     table = search.table
     crosses = (table.tensor * table.attention_data > search.domain_devices).astype(np.float64)
     return crosses, table.attention_data, table.hand_set, table.pipeline, -table.tensor

@@ -52,7 +52,9 @@ def known_model(catalog: Catalog, model: str, config_json: str | None) -> Model:
         refusal = FieldRefusal(field="config_json", given=f"text that is not JSON ({broken})", allowed="a config.json")
         raise QuestionRefused((refusal,)) from broken
     except ConfigError as refused:
-        refusal = FieldRefusal(field="config_json", given=str(refused), allowed="a config.json that is understood whole")
+        refusal = FieldRefusal(
+            field="config_json", given=str(refused), allowed="a config.json that is understood whole"
+        )
         raise QuestionRefused((refusal,)) from refused
 
 

@@ -54,9 +54,7 @@ class FootprintStore:
         """Return the model's footprint in ``number_format``."""
         if number_format not in self._made:
             formats = self._catalog.number_formats
-            self._made[number_format] = footprint(
-                self._model, formats[number_format], formats, with_mtp=self._with_mtp
-            )
+            self._made[number_format] = footprint(self._model, formats[number_format], formats, with_mtp=self._with_mtp)
         return self._made[number_format]
 
 
@@ -85,7 +83,9 @@ def card_limits(engine: ServingEngine, accelerator: Accelerator) -> BatchingLimi
     Source: vLLM sets larger limits from 70 GiB upward and not on A100 (engine facts).
     """
     device_bytes = (accelerator.usable_memory_bytes or accelerator.memory_bytes) / accelerator.devices_per_card
-    is_large = device_bytes >= engine.large_card_bytes and accelerator.generation not in engine.large_card_excluded_generations
+    is_large = (
+        device_bytes >= engine.large_card_bytes and accelerator.generation not in engine.large_card_excluded_generations
+    )
     wanted = "large" if is_large else "other"
     return next((limits for limits in engine.limits if limits.card_class == wanted), engine.limits[0])
 

@@ -8,7 +8,7 @@ from domain.catalog.model import Model
 from domain.catalog.release import Catalog
 from domain.catalog.serving_engine import ServingEngine
 from domain.engine.deployment import Candidate, Deployment, Rejection, SizeRequest
-from domain.engine.judging import Room, room_on
+from domain.engine.judging import Room, evaluated
 from domain.engine.layout_table import LayoutTable, layout_table, searched_layouts
 from domain.engine.parallelism import Layout
 from domain.engine.placement import Search, smallest_by_memory, smallest_deployable
@@ -70,7 +70,11 @@ class Sizing:
         asked = engine_key(self._request.engine, self._request.engine_version)
         engine = engine_for(self._catalog, accelerator, way, asked=asked, attention_data_parallel=1)
         if engine is None:
-            return _rejection(accelerator, way, Reason(code="NO_ENGINE_RUNS_IT", sentence=_no_engine(accelerator, way, asked)))
+            return _rejection(
+                accelerator,
+                way,
+                Reason(code="NO_ENGINE_RUNS_IT", sentence=_no_engine(accelerator, way, asked)),
+            )
         setting = setting_for(
             self._catalog,
             accelerator,
@@ -85,16 +89,15 @@ class Sizing:
     def _candidate(self, setting: Setting) -> Candidate | Rejection:
         table = self._table(setting)
         search = Search(
-            table=table,
-            room=room_on(table, setting),
-            setting=setting,
+            evaluation=evaluated(table, setting, self._request.load),
             nodes=tuple(self._nodes.get(setting.accelerator.id, ())),
-            load=self._request.load,
             accelerator_limit=self._request.max_accelerator_count,
         )
         smallest = smallest_by_memory(search)
         if smallest is None:
-            return _rejection(setting.accelerator, setting.way, _does_not_fit(table, search.room, setting, self._request))
+            return _rejection(
+                setting.accelerator, setting.way, _does_not_fit(table, search.room, setting, self._request)
+            )
         deployable = smallest_deployable(search, allow_marginal=True)
         recommended = smallest_deployable(search, allow_marginal=False)
         return Candidate(
@@ -106,7 +109,12 @@ class Sizing:
 
     def _table(self, setting: Setting) -> LayoutTable:
         engine, limits = setting.engine, setting.keeping.limits
-        key = (setting.way.number_format, f"{engine.id}@{engine.version}", setting.cache_format, limits.card_class)
+        key = (
+            setting.way.number_format,
+            f"{engine.id}@{engine.version}",
+            setting.cache_format,
+            limits.card_class,
+        )
         if key not in self._tables:
             load = self._request.load
             layouts = self._legal_layouts(setting, engine)
@@ -164,5 +172,6 @@ def _reasons(search: Search, deployable: Deployment | None, recommended: Deploym
         count = counted(deployable.accelerator_count, "accelerator")
         yield Reason(code="MARGINAL", sentence=f"{count} hold it, with under 8 % of the budget left for the cache.")
     if search.setting.usable_kind == "assumed":
-        sentence = f"What a runtime reports on {accelerator.name} is not known; the nominal {in_gb(accelerator.memory_bytes)} is used."
+        nominal = in_gb(accelerator.memory_bytes)
+        sentence = f"What a runtime reports on {accelerator.name} is not known; the nominal {nominal} is used."
         yield Reason(code="USABLE_MEMORY_ASSUMED", sentence=sentence)

@@ -36,9 +36,10 @@ def component_bytes(
         if component in number_format.kept_16bit or component == "tower":
             scheme[component] = sixteen_bit_bytes(number_format)
     if number_format.id == model.stored.number_format:
-        for component, stored_as in model.stored.by_component:
-            if component in scheme:
-                scheme[component] = formats[stored_as].storage_bits / BITS_PER_BYTE  # type: ignore[index]
+        kept = dict(model.stored.by_component)
+        for component in COMPONENTS:
+            if component in kept:
+                scheme[component] = formats[kept[component]].storage_bits / BITS_PER_BYTE
     return scheme
 
 
@@ -54,8 +55,6 @@ def part_bytes(part: WeightPart, scheme: Mapping[Component, float]) -> float:
     return part.parameter_count * max(scheme[part.component], SIXTEEN_BITS_IN_BYTES)
 
 
-def stored_bytes(
-    parts: Iterable[WeightPart], scheme: Mapping[Component, float], *, with_mtp: bool = False
-) -> float:
+def stored_bytes(parts: Iterable[WeightPart], scheme: Mapping[Component, float], *, with_mtp: bool = False) -> float:
     """Bytes of the whole model; MTP modules count when they are loaded for speculation."""
     return sum(part_bytes(part, scheme) for part in parts if with_mtp or part.component != "mtp")

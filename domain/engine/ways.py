@@ -111,16 +111,23 @@ def _refusal(number_format: NumberFormat, lacking: Lacking) -> RefusedFormat:
 
 def _needless(question: _Question, number_format: NumberFormat) -> Lacking | None:
     stored = question.stored
-    if number_format.id == "fp16" and stored.id != "fp16" and question.accelerator.support["bf16"] in {"native", "emulated"}:
-        return Lacking(code="BF16_IS_BETTER", sentence="The accelerator has BF16, which keeps the range of the checkpoint.")
+    if (
+        number_format.id == "fp16"
+        and stored.id != "fp16"
+        and question.accelerator.support["bf16"] in {"native", "emulated"}
+    ):
+        return Lacking(
+            code="BF16_IS_BETTER",
+            sentence="The accelerator has BF16, which keeps the range of the checkpoint.",
+        )
     if number_format.id == stored.id or number_format.id in FULL_FORMATS:
         return None
-    if number_format.element_bits >= stored.element_bits and stored.id not in FULL_FORMATS:
-        return Lacking(
-            code="NOT_SMALLER_THAN_STORED",
-            sentence=f"The checkpoint is {stored.name} already; {number_format.name} would lose quality and save nothing.",
-        ) if not _replaces_stored(question, number_format) else None
-    return None
+    if number_format.element_bits < stored.element_bits or stored.id in FULL_FORMATS:
+        return None
+    if _replaces_stored(question, number_format):
+        return None
+    sentence = f"The checkpoint is {stored.name} already; {number_format.name} would lose quality and save nothing."
+    return Lacking(code="NOT_SMALLER_THAN_STORED", sentence=sentence)
 
 
 def _replaces_stored(question: _Question, number_format: NumberFormat) -> bool:
@@ -137,10 +144,8 @@ def _against_policy(question: _Question, number_format: NumberFormat) -> Lacking
         return None
     if number_format.element_bits >= LEAST_ELEMENT_BITS[question.policy] and question.policy != "lossless":
         return None
-    return Lacking(
-        code="AGAINST_POLICY",
-        sentence=f"{number_format.name} is {number_format.quality.replace('_', ' ')}; the policy is {question.policy.replace('_', ' ')}.",
-    )
+    quality, policy = number_format.quality.replace("_", " "), question.policy.replace("_", " ")
+    return Lacking(code="AGAINST_POLICY", sentence=f"{number_format.name} is {quality}; the policy is {policy}.")
 
 
 def _quality(question: _Question, number_format: NumberFormat) -> Quality:
@@ -190,18 +195,24 @@ def _sentence(question: _Question, number_format: NumberFormat, arithmetic: Arit
     rate = f"at {in_tflops(peak)} dense" if peak else "at a rate that the catalog does not know"
     stored = "as published" if number_format.id == question.stored.id else f"instead of {question.stored.name}"
     units = arithmetic.compute_type.upper()
-    how = f"stored as {number_format.name}, multiplied in {units}" if arithmetic.path == "weight_only" else f"multiplied in {units}"
+    how = (
+        f"stored as {number_format.name}, multiplied in {units}"
+        if arithmetic.path == "weight_only"
+        else f"multiplied in {units}"
+    )
     remark = f"; {arithmetic.remark}" if arithmetic.remark else ""
-    warning = "; range warning: FP16 overflows beyond 65 504" if number_format.id == "fp16" and question.stored.id != "fp16" else ""
+    warning = (
+        "; range warning: FP16 overflows beyond 65 504"
+        if number_format.id == "fp16" and question.stored.id != "fp16"
+        else ""
+    )
     return f"{number_format.name} {stored}, {how} {rate}: {in_gb(size_bytes)} of weights{remark}{warning}."
 
 
 def runnable_engines(catalog: Catalog, accelerator: Accelerator) -> tuple[ServingEngine, ...]:
     """Serving engines, newest release of each, that run on the accelerator, in the catalog's order of preference."""
     return tuple(
-        engine
-        for key, engine in catalog.serving_engines.items()
-        if "@" not in key and runs_on(engine, accelerator)
+        engine for key, engine in catalog.serving_engines.items() if "@" not in key and runs_on(engine, accelerator)
     )
 
 
@@ -223,10 +234,16 @@ def _engine_support(
         if row.path in SUPPORTING_PATHS[path] or row.path == "no":
             answer = "no" if row.path == "no" else "yes"
             return EngineSupport(
-                engine=engine.id, engine_version=row.engine_version, answer=answer, source=row.source  # type: ignore[arg-type]
+                engine=engine.id,
+                engine_version=row.engine_version,
+                answer=answer,
+                source=row.source,
             )
     if number_format.id in SIXTEEN_BIT_FORMATS:
         return EngineSupport(
-            engine=engine.id, engine_version=engine.version, answer="yes", source=f"serving_engines/{engine.id}/vendors"
+            engine=engine.id,
+            engine_version=engine.version,
+            answer="yes",
+            source=f"serving_engines/{engine.id}/vendors",
         )
     return EngineSupport(engine=engine.id, engine_version="", answer="not_known", source="")
