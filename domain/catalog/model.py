@@ -22,7 +22,9 @@ class SelfAttention:
     """The query projection is twice as wide; the second half gates the output (Qwen3-Next)."""
     sinks: bool = False
     key_equals_value: bool = False
-    """One projection and one cached tensor serve as key and value (Gemma 4 global layers)."""
+    """One projection serves as key and value (Gemma 4 global layers); the cache holds both: only keys are rotated."""
+    reuses_cache: bool = False
+    """The layer reads the keys and values of an earlier layer, and has no projections of its own for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ class LatentAttention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompressedAttention:
-    """DeepSeek V4: one shared latent head, kept for ``window_tokens`` and, compressed, for one token in ``compression``."""
+    """DeepSeek V4: one shared latent head, whole for ``window_tokens`` and compressed for all tokens before."""
 
     head_count: int
     head_dim: int
@@ -106,6 +108,8 @@ class MixtureOfExperts:
     """Width in which the experts work when it is not the model's (Nemotron 3 Super)."""
     residual_intermediate_size: int = 0
     """A dense layer beside the experts (Grok 2, Gemma 4); 0 where there is none."""
+    router_scales: bool = False
+    """The router scales its input, and each expert's output, by weights of its own (Gemma 4)."""
 
 
 Attention = SelfAttention | LatentAttention | CompressedAttention | LinearAttention
@@ -121,6 +125,12 @@ class Layer:
     norm_count: int
     """Norms of the model's width in this layer."""
     norm_bias: bool = False
+    hyper_connection_count: int = 0
+    """Residual streams that the layer mixes (DeepSeek V4); 0 where there is one stream and nothing to mix."""
+    per_layer_input_size: int = 0
+    """Width of the input that each layer has from a table of its own (Gemma 4 E); 0 where there is none."""
+    scale_count: int = 0
+    """Single numbers that scale the layer's output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +167,15 @@ class Model:
     """For each layer, first to last, the index of its kind in ``layers``."""
     final_norm_bias: bool = False
     learned_position_count: int = 0
+    output_head_bias: bool = False
+    embedding_norm: bool = False
+    """A norm, with a bias where ``final_norm_bias``, stands between the embedding and the first layer."""
+    per_layer_vocabulary_size: int = 0
+    """Rows of the table behind ``per_layer_input_size``."""
     mtp_layer_count: int = 0
     """Multi-token-prediction modules in the checkpoint; loaded only for speculation."""
+    mtp_kind: int | None = None
+    """Index of their kind of layer; None is the kind of the last layer."""
     towers: tuple[Tower, ...] = ()
     max_position_tokens: int | None = None
     stored: StoredWeights
@@ -171,3 +188,15 @@ class Model:
     def layer_count(self) -> int:
         """Layers of the main stack."""
         return len(self.pattern)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """Another published checkpoint of an architecture that the catalog has."""
+
+    id: str
+    model: str
+    """Id of the model whose architecture it shares."""
+    stored: StoredWeights | None = None
+    """How this checkpoint is stored, where that differs."""
+    note: str = ""
