@@ -84,7 +84,7 @@ def statements(deployment: Deployment, model: Model, request_load: Load) -> Iter
     if layout.attention_data_parallel > 1:
         copied = dict(memory.weights_by_component_bytes).get("attention", 0.0)
         yield (
-            f"Attention data parallelism: each of {layout.attention_data_parallel} groups holds a copy of the attention "
+            f"Attention data parallelism: each of {layout.attention_data_parallel} groups holds a copy of attention "
             f"weights ({in_gb(copied)} on each device) and the cache of its own sequences only."
         )
     if model.mtp_layer_count and "mtp" not in dict(memory.weights_by_component_bytes):

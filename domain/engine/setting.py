@@ -78,14 +78,17 @@ def engine_for(
 
 
 def card_limits(engine: ServingEngine, accelerator: Accelerator) -> BatchingLimits:
-    """Default batching limits of the engine on this card.
+    """Default batching limits of the engine on one device of this accelerator."""
+    card_bytes = accelerator.usable_memory_bytes or accelerator.memory_bytes
+    return card_limits_for(engine, card_bytes / accelerator.devices_per_card, accelerator.generation)
+
+
+def card_limits_for(engine: ServingEngine, device_bytes: float, generation: str) -> BatchingLimits:
+    """Default batching limits of the engine on a device of ``device_bytes`` and a generation.
 
     Source: vLLM sets larger limits from 70 GiB upward and not on A100 (engine facts).
     """
-    device_bytes = (accelerator.usable_memory_bytes or accelerator.memory_bytes) / accelerator.devices_per_card
-    is_large = (
-        device_bytes >= engine.large_card_bytes and accelerator.generation not in engine.large_card_excluded_generations
-    )
+    is_large = device_bytes >= engine.large_card_bytes and generation not in engine.large_card_excluded_generations
     wanted = "large" if is_large else "other"
     return next((limits for limits in engine.limits if limits.card_class == wanted), engine.limits[0])
 

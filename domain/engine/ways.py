@@ -232,11 +232,10 @@ def _engine_support(
 ) -> EngineSupport:
     for row in rows:
         if row.path in SUPPORTING_PATHS[path] or row.path == "no":
-            answer = "no" if row.path == "no" else "yes"
             return EngineSupport(
                 engine=engine.id,
                 engine_version=row.engine_version,
-                answer=answer,
+                answer="no" if row.path == "no" else "yes",
                 source=row.source,
             )
     if number_format.id in SIXTEEN_BIT_FORMATS:
