@@ -11,22 +11,10 @@ from functools import reduce
 from typing import NewType, TypeAlias, assert_never
 
 from domain.planning.evaluation import Evaluation, Requirements, as_recorded, offers_deployment
+from domain.planning.happening import ActorId, Happening, Order
 
 PlanId = NewType("PlanId", str)
 """UUID of a plan, as text."""
-
-ActorId = NewType("ActorId", str)
-"""Random UUID, as text, of a person or a program; who that is stands elsewhere and can be erased."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What every command says: who asks, when, and from when on it shall hold."""
-
-    actor: ActorId
-    at: datetime
-    effective_at: datetime | None = None
-    """From when on it holds; None is from when it is recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,17 +50,6 @@ class RetirePlan(Order):
     """End the plan."""
 
     reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
-    """What every event says beside its own fields; the log keeps it in columns, not in the event's data."""
-
-    actor: ActorId
-    effective_at: datetime | None = None
-    """From when on it holds; None is from when it is recorded, and stands only until then."""
-    recorded_at: datetime | None = None
-    """When the store took it; None until then."""
 
 
 # Stored: fields are added, never renamed or removed.
@@ -255,9 +232,7 @@ def _continue(command: Command, plan: ActivePlan) -> tuple[Event, ...]:
             return _approve(command, plan)
         case RetirePlan():
             _refuse_the_past(command, plan)
-            return (
-                PlanRetired(actor=command.actor, effective_at=command.effective_at, reason=command.reason),
-            )
+            return (PlanRetired(actor=command.actor, effective_at=command.effective_at, reason=command.reason),)
     assert_never(command)
 
 
@@ -351,9 +326,7 @@ def _drafted(event: PlanDrafted) -> ActivePlan:
 
 
 def _changed(plan: ActivePlan, event: Event) -> ActivePlan:
-    plan = replace(
-        plan, revision=plan.revision + 1, effective_at=event.effective_at, recorded_at=event.recorded_at
-    )
+    plan = replace(plan, revision=plan.revision + 1, effective_at=event.effective_at, recorded_at=event.recorded_at)
     match event:
         case PlanRevised():
             return replace(

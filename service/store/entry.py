@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Generic, Literal, TypeVar
 from uuid import UUID
 
-from domain.planning.plan import ActivePlan, ActorId, RetiredPlan
+from domain.planning.happening import ActorId
+from domain.planning.plan import ActivePlan, RetiredPlan
 
 StreamKind = Literal["plan", "fleet", "catalog", "reevaluation"]
 PlanStatus = Literal["active", "retired"]

@@ -6,7 +6,8 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID
 
-from domain.planning.plan import ActorId, Command
+from domain.planning.happening import ActorId
+from domain.planning.plan import Command
 from service.store.entry import (
     EventFilter,
     Page,

@@ -1,0 +1,342 @@
+"""The event log: what has happened, in one order, appended through one function and changed by nobody.
+
+Safe beside the previous release: it adds tables and functions that nothing used before.
+"""
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+TABLES = """
+-- One row: the end of the log. Positions are taken here, under the lock, so that they have no holes.
+CREATE TABLE log_heads (
+    id smallint NOT NULL,
+    position bigint NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    partition_size bigint NOT NULL,
+    partitioned_to bigint NOT NULL,
+    CONSTRAINT log_heads_pk PRIMARY KEY (id),
+    CONSTRAINT log_heads_one_row_check CHECK (id = 1),
+    CONSTRAINT log_heads_position_from_zero_check CHECK (position >= 0),
+    CONSTRAINT log_heads_partition_size_positive_check CHECK (partition_size > 0)
+);
+INSERT INTO log_heads VALUES (1, 0, '-infinity', 5000000, 1);
+
+-- The end of every stream. It is not partitioned, so that one row decides between two writers.
+CREATE TABLE streams (
+    workspace text NOT NULL,
+    kind text NOT NULL,
+    id uuid NOT NULL,
+    revision bigint NOT NULL,
+    hash bytea NOT NULL,
+    effective_at timestamptz NOT NULL,
+    first_position bigint NOT NULL,
+    position bigint NOT NULL,
+    CONSTRAINT streams_pk PRIMARY KEY (workspace, kind, id),
+    CONSTRAINT streams_kind_known_check CHECK (kind IN ('plan', 'fleet', 'catalog', 'reevaluation')),
+    CONSTRAINT streams_revision_from_one_check CHECK (revision >= 1),
+    CONSTRAINT streams_hash_sha256_check CHECK (octet_length(hash) = 32)
+);
+
+CREATE TABLE events (
+    position bigint NOT NULL,
+    workspace text NOT NULL,
+    stream_kind text NOT NULL,
+    stream_id uuid NOT NULL,
+    revision bigint NOT NULL,
+    type text NOT NULL,
+    schema_version integer NOT NULL,
+    data json NOT NULL,
+    actor_id uuid NOT NULL,
+    request_id uuid NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    effective_at timestamptz NOT NULL,
+    previous_hash bytea NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT events_pk PRIMARY KEY (position),
+    CONSTRAINT events_position_from_one_check CHECK (position >= 1),
+    CONSTRAINT events_workspace_named_check CHECK (workspace NOT IN ('', '*')),
+    CONSTRAINT events_stream_kind_known_check
+        CHECK (stream_kind IN ('plan', 'fleet', 'catalog', 'reevaluation')),
+    CONSTRAINT events_revision_from_one_check CHECK (revision >= 1),
+    CONSTRAINT events_type_named_check CHECK (type <> ''),
+    CONSTRAINT events_schema_version_from_one_check CHECK (schema_version >= 1),
+    CONSTRAINT events_hash_sha256_check CHECK (octet_length(hash) = 32 AND octet_length(previous_hash) = 32)
+) PARTITION BY RANGE (position);
+CREATE UNIQUE INDEX events_stream_idx ON events (workspace, stream_kind, stream_id, revision, position);
+CREATE INDEX events_recorded_at_idx ON events USING brin (recorded_at);
+
+-- What became of every accepted request, for ever.
+CREATE TABLE requests (
+    workspace text NOT NULL,
+    actor_id uuid NOT NULL,
+    method text NOT NULL,
+    request_id uuid NOT NULL,
+    digest bytea NOT NULL,
+    stream_kind text NOT NULL,
+    stream_id uuid NOT NULL,
+    revision bigint NOT NULL,
+    position bigint NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    changed boolean NOT NULL,
+    CONSTRAINT requests_pk PRIMARY KEY (workspace, actor_id, method, request_id)
+);
+"""
+
+REFUSAL = """
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+
+CREATE FUNCTION refuse_changes_of(guarded regclass) RETURNS void LANGUAGE plpgsql
+SET search_path = public, pg_temp AS $$
+BEGIN
+    EXECUTE format(
+        'CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %s '
+        'FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change()', guarded);
+    -- ALWAYS: also where session_replication_role would leave ordinary triggers out.
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER append_only', guarded);
+END
+$$;
+
+SELECT refuse_changes_of('events');
+SELECT refuse_changes_of('requests');
+
+CREATE TRIGGER never_shortened BEFORE DELETE OR TRUNCATE ON streams
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+ALTER TABLE streams ENABLE ALWAYS TRIGGER never_shortened;
+CREATE TRIGGER never_shortened BEFORE DELETE OR TRUNCATE ON log_heads
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+ALTER TABLE log_heads ENABLE ALWAYS TRIGGER never_shortened;
+"""
+
+# A partition is made beside the log and then attached: that waits for no reader and stops none.
+# It has row-level security and no policy: it is read through the log, or not at all.
+PARTITIONS = """
+CREATE FUNCTION add_event_partition() RETURNS void LANGUAGE plpgsql
+SET search_path = public, pg_temp AS $$
+DECLARE
+    lower bigint;
+    upper bigint;
+    part text;
+BEGIN
+    SELECT h.partitioned_to, h.partitioned_to + h.partition_size INTO lower, upper FROM log_heads h;
+    part := format('events_from_%s', lower);
+    EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING ALL)', part);
+    EXECUTE format('ALTER TABLE %I ADD CONSTRAINT in_range CHECK (position >= %s AND position < %s)',
+                   part, lower, upper);
+    EXECUTE format('ALTER TABLE events ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)', part, lower, upper);
+    EXECUTE format('ALTER TABLE %I DROP CONSTRAINT in_range', part);
+    EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', part);
+    EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', part);
+    PERFORM refuse_changes_of(part::regclass);
+    UPDATE log_heads SET partitioned_to = upper;
+END
+$$;
+SELECT add_event_partition();
+"""
+
+# The encoding that `service.store.chain` repeats: every field as its length in four bytes and its bytes, in this
+# order. Position and transaction are left out: they would not survive an export.
+HASH = """
+CREATE FUNCTION hash_field(field bytea) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN int4send(octet_length(field)) || field;
+
+CREATE FUNCTION hash_moment(moment timestamptz) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
+RETURN hash_field(int8send((extract(epoch FROM moment) * 1000000)::bigint));
+
+CREATE FUNCTION hash_event(
+    previous_hash bytea, workspace text, stream_kind text, stream_id uuid, revision bigint, type text,
+    schema_version integer, actor_id uuid, request_id uuid, recorded_at timestamptz, effective_at timestamptz,
+    data text
+) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
+RETURN sha256(
+    hash_field(convert_to('tonnage.event.1', 'UTF8')) || hash_field(previous_hash)
+    || hash_field(convert_to(workspace, 'UTF8')) || hash_field(convert_to(stream_kind, 'UTF8'))
+    || hash_field(uuid_send(stream_id)) || hash_field(int8send(revision))
+    || hash_field(convert_to(type, 'UTF8')) || hash_field(int4send(schema_version))
+    || hash_field(uuid_send(actor_id)) || hash_field(uuid_send(request_id))
+    || hash_moment(recorded_at) || hash_moment(effective_at) || hash_field(convert_to(data, 'UTF8'))
+);
+"""
+
+# One call appends a group of commands, each with its own outcome: a conflict of one does not touch the others.
+# Element n of the first nine arrays is command n; `event_counts[n]` of the last three belong to it, in order.
+APPEND = """
+CREATE FUNCTION append_events(
+    actor_ids uuid[], methods text[], request_ids uuid[], digests bytea[],
+    stream_kinds text[], stream_ids uuid[], expected_revisions bigint[], effective_ats timestamptz[],
+    event_counts integer[],
+    types text[], schema_versions integer[], datas text[]
+) RETURNS TABLE (
+    outcome text, stream_id uuid, revision bigint, log_position bigint, recorded_at timestamptz, changed boolean
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    ours text := current_setting('tonnage.workspace', true);
+    head log_heads;
+    stream streams;
+    known requests;
+    effective timestamptz;
+    previous bytea;
+    event integer := 0;
+BEGIN
+    IF coalesce(ours, '') IN ('', '*') THEN
+        RAISE EXCEPTION 'no workspace is set' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'append_events must see what was committed before its lock'
+            USING ERRCODE = 'invalid_transaction_state';
+    END IF;
+    PERFORM pg_advisory_xact_lock(7310041);
+    SELECT * INTO STRICT head FROM log_heads;
+    WHILE head.position + cardinality(types) >= head.partitioned_to LOOP
+        PERFORM add_event_partition();
+        SELECT * INTO STRICT head FROM log_heads;
+    END LOOP;
+    FOR command IN 1 .. cardinality(stream_ids) LOOP
+        SELECT * INTO known FROM requests r
+        WHERE r.workspace = ours AND r.actor_id = actor_ids[command] AND r.method = methods[command]
+          AND r.request_id = request_ids[command];
+        IF FOUND THEN
+            outcome := CASE WHEN known.digest = digests[command] THEN 'repeated' ELSE 'request_id_reused' END;
+            stream_id := known.stream_id;
+            revision := known.revision;
+            log_position := known.position;
+            recorded_at := known.recorded_at;
+            changed := known.changed;
+            event := event + event_counts[command];
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+        SELECT * INTO stream FROM streams s
+        WHERE s.workspace = ours AND s.kind = stream_kinds[command] AND s.id = stream_ids[command];
+        head.recorded_at := greatest(clock_timestamp(), head.recorded_at);
+        effective := coalesce(effective_ats[command], head.recorded_at);
+        stream_id := stream_ids[command];
+        revision := coalesce(stream.revision, 0);
+        log_position := stream.position;
+        recorded_at := head.recorded_at;
+        changed := event_counts[command] > 0;
+        outcome := CASE
+            WHEN revision <> expected_revisions[command] THEN 'conflict'
+            WHEN changed AND effective < stream.effective_at THEN 'effective_in_past'
+            ELSE 'appended'
+        END;
+        IF outcome <> 'appended' THEN
+            event := event + event_counts[command];
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+        FOR nth IN 1 .. event_counts[command] LOOP
+            event := event + 1;
+            head.position := head.position + 1;
+            log_position := head.position;
+            revision := revision + 1;
+            previous := coalesce(stream.hash, decode(repeat('00', 32), 'hex'));
+            stream.hash := hash_event(
+                previous, ours, stream_kinds[command], stream_id, revision, types[event],
+                schema_versions[event], actor_ids[command], request_ids[command], recorded_at, effective,
+                datas[event]);
+            INSERT INTO events VALUES (
+                log_position, ours, stream_kinds[command], stream_id, revision, types[event],
+                schema_versions[event], datas[event]::json, actor_ids[command], request_ids[command],
+                recorded_at, effective, previous, stream.hash);
+        END LOOP;
+        IF changed THEN
+            INSERT INTO streams AS s VALUES (
+                ours, stream_kinds[command], stream_id, revision, stream.hash, effective,
+                head.position - event_counts[command] + 1, log_position)
+            ON CONFLICT ON CONSTRAINT streams_pk DO UPDATE SET
+                revision = excluded.revision, hash = excluded.hash,
+                effective_at = excluded.effective_at, position = excluded.position;
+        END IF;
+        INSERT INTO requests VALUES (
+            ours, actor_ids[command], methods[command], request_ids[command], digests[command],
+            stream_kinds[command], stream_id, revision, log_position, recorded_at, changed);
+        RETURN NEXT;
+    END LOOP;
+    UPDATE log_heads SET position = head.position, recorded_at = head.recorded_at;
+END
+$$;
+"""
+
+# Two doors to the log as a whole, for projections, exports and verification.
+READ = """
+CREATE FUNCTION read_log(after_position bigint, most integer) RETURNS SETOF events
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    ours text := current_setting('tonnage.workspace', true);
+BEGIN
+    PERFORM set_config('tonnage.workspace', '*', true);
+    RETURN QUERY SELECT * FROM events e WHERE e.position > after_position ORDER BY e.position LIMIT most;
+    PERFORM set_config('tonnage.workspace', coalesce(ours, ''), true);
+END
+$$;
+
+-- Positions have no holes and recorded time never runs backwards: a search by halves needs no index.
+CREATE FUNCTION first_position_at(moment timestamptz) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    ours text := current_setting('tonnage.workspace', true);
+    low bigint;
+    high bigint;
+    middle bigint;
+BEGIN
+    PERFORM set_config('tonnage.workspace', '*', true);
+    SELECT coalesce(min(e.position), 1), coalesce(max(e.position), 0) + 1 INTO low, high FROM events e;
+    WHILE low < high LOOP
+        middle := (low + high) / 2;
+        IF (SELECT e.recorded_at < moment FROM events e WHERE e.position = middle) THEN
+            low := middle + 1;
+        ELSE
+            high := middle;
+        END IF;
+    END LOOP;
+    PERFORM set_config('tonnage.workspace', coalesce(ours, ''), true);
+    RETURN low;
+END
+$$;
+"""
+
+SECURITY = """
+ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
+ALTER TABLE {table} FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_workspace ON {table}
+    USING (workspace = current_setting('tonnage.workspace', true))
+    WITH CHECK (workspace = current_setting('tonnage.workspace', true));
+CREATE POLICY whole_log ON {table} FOR SELECT TO CURRENT_USER
+    USING (current_setting('tonnage.workspace', true) = '*');
+GRANT SELECT ON {table} TO {service};
+"""
+
+# Functions run with the owner's rights find their tables by name: nobody else may put anything in their way.
+GRANTS = """
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+GRANT SELECT ON log_heads, alembic_version TO {service};
+REVOKE ALL ON FUNCTION append_events, read_log, first_position_at, add_event_partition, refuse_changes_of
+    FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION append_events, read_log, first_position_at TO {service};
+"""
+
+
+def upgrade() -> None:
+    """Add the log, its guards, and the functions through which it is written and read."""
+    service = op.get_context().dialect.identifier_preparer.quote(op.get_context().opts["service_role"])
+    for statements in (TABLES, REFUSAL, PARTITIONS, HASH, APPEND, READ):
+        op.execute(statements)
+    for table in ("events", "streams", "requests"):
+        op.execute(SECURITY.format(table=table, service=service))
+    op.execute(GRANTS.format(service=service))
+
+
+def downgrade() -> None:
+    """Drop the log and all that was in it."""
+    op.execute("DROP FUNCTION append_events, read_log, first_position_at, hash_event, hash_moment, hash_field")
+    op.execute("DROP TABLE events, streams, requests, log_heads")
+    op.execute("DROP FUNCTION add_event_partition, refuse_changes_of, refuse_change")
