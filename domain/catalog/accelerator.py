@@ -47,7 +47,7 @@ class Accelerator:
     """``fp8``, ``bf16``, ``int8``, ``int4``, ``fp4`` as the hardware does them."""
     link: ScaleUpLink
     pcie_generation: int | None
-    tdp_w: float
+    tdp_w: float | None
     price_usd_per_hour: float | None
     price_note: str
     confidence: Literal["high", "medium", "low"]
@@ -72,7 +72,7 @@ class Node:
     nic_bytes_per_s: float
     """One way, each."""
     host_cpu: str
-    host_memory_bytes: float
+    host_memory_bytes: float | None
     power_w: float | None
     confidence: Literal["high", "medium", "low"]
     note: str

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Quality = Literal["lossless", "near_lossless", "lossy"]
+FormatPath = Literal["native", "weight_only", "converted", "no"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,6 @@ class FormatSupport:
     """From this version on; empty where the source does not say."""
     generation: str
     number_format: str
-    path: Literal["native", "weight_only", "converted", "no"]
+    path: FormatPath
     source: str
     note: str

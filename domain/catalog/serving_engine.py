@@ -64,6 +64,8 @@ class ServingEngine:
     """``auto`` is the model's 16-bit type."""
     cpu_offload: bool
     note: str
+    preference: int = 100
+    """Which engine is taken when the caller names none: the smallest that runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

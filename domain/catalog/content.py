@@ -1,0 +1,47 @@
+"""The content of a release, its canonical form and its digest."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import NamedTuple
+
+from domain.catalog.accelerator import Accelerator, Node
+from domain.catalog.fact import Fact, Source
+from domain.catalog.model import Alias, Model
+from domain.catalog.number_format import FormatSupport, NumberFormat
+from domain.catalog.serving_engine import PublishedDeployment, ServingEngine
+
+
+class Content(NamedTuple):
+    """Everything that a release states, in an order that does not depend on its files."""
+
+    accelerators: Mapping[str, Accelerator]
+    nodes: Mapping[str, Node]
+    models: Mapping[str, Model]
+    aliases: Mapping[str, Alias]
+    number_formats: Mapping[str, NumberFormat]
+    serving_engines: Mapping[str, ServingEngine]
+    format_support: tuple[FormatSupport, ...]
+    published_deployments: tuple[PublishedDeployment, ...]
+    sources: Mapping[str, Source]
+    facts: Mapping[str, Fact]
+
+
+def digest(content: object) -> str:
+    """Return SHA-256 over the canonical form, hexadecimal: the same for every order of files, tables and keys."""
+    written = json.dumps(canonical(content), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(written.encode()).hexdigest()
+
+
+def canonical(value: object) -> object:
+    """Return ``value`` in lists, mappings and plain values; a dataclass carries its name, a set is sorted."""
+    if is_dataclass(value):
+        return {"": type(value).__name__} | {part.name: canonical(getattr(value, part.name)) for part in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): canonical(inner) for key, inner in value.items()}
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, tuple):
+        return [canonical(inner) for inner in value]
+    return value

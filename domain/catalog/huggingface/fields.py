@@ -1,0 +1,202 @@
+"""Reading a config.json field by field: what is read is remembered, what is wrong is collected."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from domain.catalog.huggingface.harmless import is_harmless, is_structural
+
+MOST = 1 << 24
+"""No width, count or vocabulary of a language model comes near it; a larger figure is a slip."""
+MOST_LAYERS = 1_000
+SHOWN_CHARACTERS = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldProblem:
+    """One field of a config that cannot be used."""
+
+    field: str
+    given: str
+    """What stands there; ``nothing`` where the field is missing."""
+    allowed: str
+
+
+class ConfigError(ValueError):
+    """The config does not describe a model that we understand; every field at fault is named at once."""
+
+    def __init__(self, problems: Iterable[FieldProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            "; ".join(f"{problem.field}: {problem.given} given, {problem.allowed} allowed" for problem in self.problems)
+        )
+
+
+def shown(value: object) -> str:
+    """Return a value as a person may read it, cut to a line."""
+    if value is None:
+        return "nothing"
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, a list within itself
+        text = f"an endless {type(value).__name__}"
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
+
+
+class Fields:
+    """A config, or a part of one, that notes what was read of it.
+
+    A getter that finds a fault notes it and returns a value that reading can go on with; `problems` tells at the end.
+    A null is a missing field, as it is for transformers.
+    """
+
+    def __init__(self, given: Mapping[str, object], path: str = "", parent: "Fields | None" = None) -> None:
+        self._given = given
+        self._path = path
+        self._read: set[str] = set()
+        self.problems: list[FieldProblem] = parent.problems if parent else []
+        self.remarks: list[str] = parent.remarks if parent else []
+
+    def has(self, name: str) -> bool:
+        """Whether the field is there and not null."""
+        return self._given.get(name) is not None
+
+    def raw(self, name: str) -> object:
+        """Return the field as it stands, and take it as read."""
+        self._read.add(name)
+        return self._given.get(name)
+
+    def refuse(self, name: str, allowed: str) -> None:
+        """Note that the field cannot be used as it stands."""
+        problem = FieldProblem(field=self._path + name, given=shown(self._given.get(name)), allowed=allowed)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def remark(self, sentence: str) -> None:
+        """Note what the reader of the model must know."""
+        if sentence not in self.remarks:
+            self.remarks.append(sentence)
+
+    def size(self, *names: str, default: int | None = None, least: int = 1, most: int = MOST) -> int:
+        """Read a whole number under any of its names; without a default it must be there."""
+        found = self.optional_size(*names, least=least, most=most)
+        if found is not None:
+            return found
+        if default is not None:
+            return default
+        if not any(self.has(name) for name in names):
+            self.refuse(names[0], f"a whole number from {least} to {most}")
+        return max(least, 1)
+
+    def optional_size(self, *names: str, least: int = 1, most: int = MOST) -> int | None:
+        """Read a whole number that may be missing; several names must agree."""
+        values: dict[str, int] = {}
+        for name in names:
+            value = self.raw(name)
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                self.refuse(name, f"a whole number from {least} to {most}")
+            else:
+                values[name] = value
+        if len(set(values.values())) > 1:
+            for name in values:
+                self.refuse(name, f"one value for {' and '.join(values)}")
+        return next(iter(values.values()), None)
+
+    def layer_count(self, *names: str) -> int:
+        """Read how many layers there are."""
+        return self.size(*(names or ("num_hidden_layers", "n_layer", "num_layers")), most=MOST_LAYERS)
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """Read a truth value."""
+        value = self.raw(name)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            self.refuse(name, "true or false")
+            return default
+        return value
+
+    def text(self, name: str, choices: Iterable[str] = (), default: str = "") -> str:
+        """Read a text, one of ``choices`` where there are any."""
+        value = self.raw(name)
+        if value is None:
+            return default
+        allowed = tuple(choices)
+        if not isinstance(value, str) or (allowed and value not in allowed):
+            self.refuse(name, " or ".join(allowed) if allowed else "a text")
+            return default
+        return value
+
+    def labels(self, name: str, length: int, choices: Iterable[str]) -> tuple[str, ...] | None:
+        """Read one label for each layer; None where the field is missing or at fault."""
+        value = self.raw(name)
+        if value is None:
+            return None
+        allowed = tuple(choices)
+        if not isinstance(value, (list, tuple)) or len(value) != length or not all(item in allowed for item in value):
+            self.refuse(name, f"a list of {length} out of {', '.join(allowed)}")
+            return None
+        return tuple(value)
+
+    def numbers(self, name: str, length: int, *, least: int = 0, most: int = MOST) -> tuple[int, ...] | None:
+        """Read one whole number for each layer; None where the field is missing or at fault."""
+        value = self.raw(name)
+        if value is None:
+            return None
+        if not isinstance(value, (list, tuple)) or len(value) != length or not all(_whole(v, least, most) for v in value):
+            self.refuse(name, f"a list of {length} whole numbers from {least} to {most}")
+            return None
+        return tuple(value)
+
+    def chosen_layers(self, name: str, length: int) -> frozenset[int]:
+        """Read a list of layer numbers."""
+        value = self.raw(name)
+        if value is None:
+            return frozenset()
+        if not isinstance(value, (list, tuple)) or len(value) > length or not all(_whole(v, 0, length - 1) for v in value):
+            self.refuse(name, f"a list of layer numbers from 0 to {length - 1}")
+            return frozenset()
+        return frozenset(value)
+
+    def inside(self, name: str) -> "Fields | None":
+        """Enter a part of the config; None where it is missing or at fault."""
+        value = self.raw(name)
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            self.refuse(name, "an object")
+            return None
+        return Fields(value, f"{self._path}{name}.", self)
+
+    def known(self, *names: str) -> None:
+        """Take fields as read that say nothing about weights or caches in this architecture."""
+        self._read.update(names)
+
+    def only_off(self, *names: str) -> None:
+        """Refuse features that we do not understand, unless they are switched off."""
+        for name in names:
+            if _is_on(self.raw(name)):
+                self.refuse(name, "off (not understood when it is on)")
+
+    def close(self) -> None:
+        """Refuse fields that nobody read and that may change weights or caches; remark upon the other unknown ones."""
+        for name, value in self._given.items():
+            if not isinstance(name, str):
+                self.problems.append(FieldProblem(field=self._path, given=shown(name), allowed="names of fields"))
+            elif name not in self._read and _is_on(value) and not is_harmless(name):
+                self._judge_unread(name)
+
+    def _judge_unread(self, name: str) -> None:
+        if is_structural(name):
+            self.refuse(name, "only fields that we understand; this one may change weights or caches")
+        else:
+            self.remark(f"{self._path}{name} is not known and was taken to change neither weights nor caches.")
+
+
+def _whole(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_on(value: object) -> bool:
+    return value not in (None, False, 0, "", "none") and value != [] and value != {} and value != ()

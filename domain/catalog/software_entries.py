@@ -1,0 +1,76 @@
+"""Number formats, serving engines, what runs on what, and published deployments out of the tables of a release."""
+
+from typing import cast, get_args
+
+from domain.catalog.entry import Entry
+from domain.catalog.fact import Fact
+from domain.catalog.model_entries import COMPONENTS
+from domain.catalog.number_format import FormatPath, FormatSupport, NumberFormat
+from domain.catalog.record import record
+from domain.catalog.serving_engine import BatchingLimits, PublishedDeployment, ServingEngine
+
+PATHS: tuple[str, ...] = get_args(FormatPath)
+
+
+def number_format(entry: Entry) -> NumberFormat:
+    """Read one number format."""
+    entry.sources()
+    built = record(entry, NumberFormat, id=entry.key)
+    for component in built.kept_16bit:
+        if component not in COMPONENTS:
+            entry.refuse("kept_16bit", f"{component!r} is not a component of a model")
+    return built
+
+
+def serving_engine(entry: Entry) -> ServingEngine:
+    """Read one release of a serving engine; the entry is named ``id@version``."""
+    entry.sources()
+    engine_id, _, version = entry.key.partition("@")
+    if not version:
+        entry.refuse("", "is not named id@version")
+    limits = tuple(_limits(kind, table) for kind, table in entry.each("limits"))
+    return record(entry, ServingEngine, id=engine_id, version=version, limits=limits)
+
+
+def format_support(entry: Entry) -> tuple[FormatSupport, ...]:
+    """Read what one source says of one engine and format: a path for each generation of accelerators."""
+    table = entry.inside("paths")
+    paths = {generation: table.choice(generation, PATHS) for generation in table.keys()}
+    source = entry.ledger.name(entry.path, entry.value("source"))
+    engine, number = entry.text("engine"), entry.text("number_format")
+    version, note = entry.text("engine_version", empty=True), entry.text("note", empty=True)
+    for generation, path in paths.items():
+        where = f"format_support/{engine}/{number}/{generation}"
+        if where in entry.ledger.facts:
+            entry.refuse("", f"says again what engine {engine}, format {number} do on {generation}")
+        entry.ledger.facts[where] = Fact(value=path, kind="vendor", source=source, note=note)
+    return tuple(
+        FormatSupport(
+            engine=engine,
+            engine_version=version,
+            generation=generation,
+            number_format=number,
+            path=cast("FormatPath", path),
+            source=source,
+            note=note,
+        )
+        for generation, path in paths.items()
+    )
+
+
+def published_deployment(entry: Entry) -> PublishedDeployment:
+    """Read one deployment that somebody publishes."""
+    source = entry.ledger.name(entry.path, entry.value("source"))
+    return record(entry, PublishedDeployment, source=source)
+
+
+def _limits(card_class: str, entry: Entry) -> BatchingLimits:
+    if card_class not in {"large", "other"}:
+        entry.refuse("", "is neither large nor other")
+    built = BatchingLimits(
+        card_class="large" if card_class == "large" else "other",
+        sequence_count=round(entry.known("sequence_count")),
+        batched_tokens=round(entry.known("batched_tokens")),
+    )
+    entry.close()
+    return built
