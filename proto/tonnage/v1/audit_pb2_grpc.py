@@ -49,8 +49,8 @@ class AuditServiceServicer:
     def ListEvents(self, request, context):
         """ListEvents returns what happened in the workspace, newest first.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST, PAGE_TOKEN_INVALID), UNAVAILABLE (POSITION_NOT_REACHED,
-        DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID), UNAVAILABLE (POSITION_NOT_REACHED,
+        STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,8 +36,8 @@ class AuditServiceStub:
     ListEvents: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListEventsRequest, _audit_pb2.ListEventsResponse]
     """ListEvents returns what happened in the workspace, newest first.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST, PAGE_TOKEN_INVALID), UNAVAILABLE (POSITION_NOT_REACHED,
-    DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID), UNAVAILABLE (POSITION_NOT_REACHED,
+    STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
 
 @_typing.type_check_only
@@ -48,8 +48,8 @@ class AuditServiceAsyncStub(AuditServiceStub):
     ListEvents: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListEventsRequest, _audit_pb2.ListEventsResponse]  # type: ignore[assignment]
     """ListEvents returns what happened in the workspace, newest first.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST, PAGE_TOKEN_INVALID), UNAVAILABLE (POSITION_NOT_REACHED,
-    DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID), UNAVAILABLE (POSITION_NOT_REACHED,
+    STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -63,8 +63,8 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_audit_pb2.ListEventsResponse, _abc.Awaitable[_audit_pb2.ListEventsResponse]]:
         """ListEvents returns what happened in the workspace, newest first.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST, PAGE_TOKEN_INVALID), UNAVAILABLE (POSITION_NOT_REACHED,
-        DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID), UNAVAILABLE (POSITION_NOT_REACHED,
+        STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
         """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -69,7 +69,7 @@ class CatalogServiceServicer:
     def ListAccelerators(self, request, context):
         """ListAccelerators returns the accelerators of the catalog, by id.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST, PAGE_TOKEN_INVALID).
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,7 +78,7 @@ class CatalogServiceServicer:
     def GetAccelerator(self, request, context):
         """GetAccelerator returns one accelerator with the source of each number, and the nodes that carry it.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (ACCELERATOR_NOT_FOUND).
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (UNKNOWN_ACCELERATOR).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -87,7 +87,7 @@ class CatalogServiceServicer:
     def ListModels(self, request, context):
         """ListModels returns the models of the catalog, by id.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST, PAGE_TOKEN_INVALID).
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,7 +96,7 @@ class CatalogServiceServicer:
     def GetModel(self, request, context):
         """GetModel returns one model layer by layer, with its parameters and cache and the source of each number.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (MODEL_NOT_FOUND).
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (UNKNOWN_MODEL).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,7 +106,7 @@ class CatalogServiceServicer:
         """ImportModel reads a Hugging Face config.json and returns the model that it describes. Nothing is kept: questions
         take the same config_json.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST, CONFIG_NOT_UNDERSTOOD).
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,28 +36,28 @@ class CatalogServiceStub:
     ListAccelerators: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListAcceleratorsRequest, _catalog_pb2.ListAcceleratorsResponse]
     """ListAccelerators returns the accelerators of the catalog, by id.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST, PAGE_TOKEN_INVALID).
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
     """
     GetAccelerator: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetAcceleratorRequest, _catalog_pb2.GetAcceleratorResponse]
     """GetAccelerator returns one accelerator with the source of each number, and the nodes that carry it.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (ACCELERATOR_NOT_FOUND).
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (UNKNOWN_ACCELERATOR).
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListModelsRequest, _catalog_pb2.ListModelsResponse]
     """ListModels returns the models of the catalog, by id.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST, PAGE_TOKEN_INVALID).
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
     """
     GetModel: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetModelRequest, _catalog_pb2.GetModelResponse]
     """GetModel returns one model layer by layer, with its parameters and cache and the source of each number.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (MODEL_NOT_FOUND).
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (UNKNOWN_MODEL).
     """
     ImportModel: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ImportModelRequest, _catalog_pb2.ImportModelResponse]
     """ImportModel reads a Hugging Face config.json and returns the model that it describes. Nothing is kept: questions
     take the same config_json.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST, CONFIG_NOT_UNDERSTOOD).
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED).
     """
 
 @_typing.type_check_only
@@ -68,28 +68,28 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     ListAccelerators: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListAcceleratorsRequest, _catalog_pb2.ListAcceleratorsResponse]  # type: ignore[assignment]
     """ListAccelerators returns the accelerators of the catalog, by id.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST, PAGE_TOKEN_INVALID).
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
     """
     GetAccelerator: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetAcceleratorRequest, _catalog_pb2.GetAcceleratorResponse]  # type: ignore[assignment]
     """GetAccelerator returns one accelerator with the source of each number, and the nodes that carry it.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (ACCELERATOR_NOT_FOUND).
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (UNKNOWN_ACCELERATOR).
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListModelsRequest, _catalog_pb2.ListModelsResponse]  # type: ignore[assignment]
     """ListModels returns the models of the catalog, by id.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST, PAGE_TOKEN_INVALID).
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
     """
     GetModel: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetModelRequest, _catalog_pb2.GetModelResponse]  # type: ignore[assignment]
     """GetModel returns one model layer by layer, with its parameters and cache and the source of each number.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (MODEL_NOT_FOUND).
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (UNKNOWN_MODEL).
     """
     ImportModel: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ImportModelRequest, _catalog_pb2.ImportModelResponse]  # type: ignore[assignment]
     """ImportModel reads a Hugging Face config.json and returns the model that it describes. Nothing is kept: questions
     take the same config_json.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST, CONFIG_NOT_UNDERSTOOD).
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED).
     """
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -103,7 +103,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_catalog_pb2.ListAcceleratorsResponse, _abc.Awaitable[_catalog_pb2.ListAcceleratorsResponse]]:
         """ListAccelerators returns the accelerators of the catalog, by id.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST, PAGE_TOKEN_INVALID).
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
         """
 
     @_abc_1.abstractmethod
@@ -114,7 +114,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_catalog_pb2.GetAcceleratorResponse, _abc.Awaitable[_catalog_pb2.GetAcceleratorResponse]]:
         """GetAccelerator returns one accelerator with the source of each number, and the nodes that carry it.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (ACCELERATOR_NOT_FOUND).
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (UNKNOWN_ACCELERATOR).
         """
 
     @_abc_1.abstractmethod
@@ -125,7 +125,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_catalog_pb2.ListModelsResponse, _abc.Awaitable[_catalog_pb2.ListModelsResponse]]:
         """ListModels returns the models of the catalog, by id.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST, PAGE_TOKEN_INVALID).
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID).
         """
 
     @_abc_1.abstractmethod
@@ -136,7 +136,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_catalog_pb2.GetModelResponse, _abc.Awaitable[_catalog_pb2.GetModelResponse]]:
         """GetModel returns one model layer by layer, with its parameters and cache and the source of each number.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (MODEL_NOT_FOUND).
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (UNKNOWN_MODEL).
         """
 
     @_abc_1.abstractmethod
@@ -148,7 +148,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """ImportModel reads a Hugging Face config.json and returns the model that it describes. Nothing is kept: questions
         take the same config_json.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST, CONFIG_NOT_UNDERSTOOD).
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED).
         """
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

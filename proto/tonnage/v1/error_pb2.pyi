@@ -28,134 +28,140 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     DESCRIPTOR: _descriptor.EnumDescriptor
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """ERROR_REASON_UNSPECIFIED is never sent."""
-    ERROR_REASON_INVALID_REQUEST: _ErrorReason.ValueType  # 1
-    """ERROR_REASON_INVALID_REQUEST (INVALID_ARGUMENT): fields break the rules that stand in the protos. All of them are
-    named in google.rpc.BadRequest.
+    ERROR_REASON_REQUEST_INVALID: _ErrorReason.ValueType  # 1
+    """ERROR_REASON_REQUEST_INVALID (INVALID_ARGUMENT): fields break the rules that stand in the protos;
+    google.rpc.BadRequest names all of them.
     """
-    ERROR_REASON_UNREADABLE_REQUEST: _ErrorReason.ValueType  # 2
-    """ERROR_REASON_UNREADABLE_REQUEST (INVALID_ARGUMENT): the bytes are not a message of the method's request type."""
+    ERROR_REASON_REQUEST_UNREADABLE: _ErrorReason.ValueType  # 2
+    """ERROR_REASON_REQUEST_UNREADABLE (INVALID_ARGUMENT): the bytes are not a message of the method's request type."""
     ERROR_REASON_QUESTION_REFUSED: _ErrorReason.ValueType  # 3
     """ERROR_REASON_QUESTION_REFUSED (INVALID_ARGUMENT): the fields are well-formed and make no question, such as an
-    unknown accelerator. google.rpc.BadRequest names each field, what was given and what is allowed.
+    unknown accelerator or a config.json that is not understood. google.rpc.BadRequest names each field, what was given
+    and what is allowed.
     """
-    ERROR_REASON_CONFIG_NOT_UNDERSTOOD: _ErrorReason.ValueType  # 4
-    """ERROR_REASON_CONFIG_NOT_UNDERSTOOD (INVALID_ARGUMENT): a config.json holds a field or value that the importer does
-    not understand. It never guesses.
+    ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 4
+    """ERROR_REASON_PAGE_TOKEN_INVALID (INVALID_ARGUMENT): the page token was not given out for this list with these
+    filters.
     """
-    ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 5
-    """ERROR_REASON_PAGE_TOKEN_INVALID (INVALID_ARGUMENT): the page token is not one that this method gave out for this
-    filter.
+    ERROR_REASON_UNKNOWN_ACCELERATOR: _ErrorReason.ValueType  # 5
+    """ERROR_REASON_UNKNOWN_ACCELERATOR (NOT_FOUND): the catalog has no accelerator of that id; metadata nearest names
+    some.
     """
-    ERROR_REASON_ACCELERATOR_NOT_FOUND: _ErrorReason.ValueType  # 6
-    """ERROR_REASON_ACCELERATOR_NOT_FOUND (NOT_FOUND): the catalog has no accelerator of that id."""
-    ERROR_REASON_MODEL_NOT_FOUND: _ErrorReason.ValueType  # 7
-    """ERROR_REASON_MODEL_NOT_FOUND (NOT_FOUND): the catalog has no model of that id."""
-    ERROR_REASON_PLAN_NOT_FOUND: _ErrorReason.ValueType  # 8
-    """ERROR_REASON_PLAN_NOT_FOUND (NOT_FOUND): there is no plan of that id in the workspace, or none yet at that time."""
-    ERROR_REASON_REVISION_NOT_FOUND: _ErrorReason.ValueType  # 9
-    """ERROR_REASON_REVISION_NOT_FOUND (NOT_FOUND): the plan has no such revision."""
-    ERROR_REASON_PLAN_ALREADY_EXISTS: _ErrorReason.ValueType  # 10
+    ERROR_REASON_UNKNOWN_MODEL: _ErrorReason.ValueType  # 6
+    """ERROR_REASON_UNKNOWN_MODEL (NOT_FOUND): the catalog has no model of that id; metadata nearest names some."""
+    ERROR_REASON_PLAN_NOT_FOUND: _ErrorReason.ValueType  # 7
+    """ERROR_REASON_PLAN_NOT_FOUND (NOT_FOUND): there is no plan of that id in the workspace."""
+    ERROR_REASON_REVISION_NOT_FOUND: _ErrorReason.ValueType  # 8
+    """ERROR_REASON_REVISION_NOT_FOUND (NOT_FOUND): the plan has no such revision, or did not exist at that time."""
+    ERROR_REASON_PLAN_ALREADY_EXISTS: _ErrorReason.ValueType  # 9
     """ERROR_REASON_PLAN_ALREADY_EXISTS (ALREADY_EXISTS): a plan with that id has been drafted before."""
-    ERROR_REASON_PLAN_NOT_ACTIVE: _ErrorReason.ValueType  # 11
+    ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 10
+    """ERROR_REASON_REQUEST_ID_REUSED (ALREADY_EXISTS): the request id was used before, for another request."""
+    ERROR_REASON_STALE_REVISION: _ErrorReason.ValueType  # 11
+    """ERROR_REASON_STALE_REVISION (ABORTED): the plan has changed since expected_revision; metadata current_revision says
+    where it stands.
+    """
+    ERROR_REASON_PLAN_NOT_ACTIVE: _ErrorReason.ValueType  # 12
     """ERROR_REASON_PLAN_NOT_ACTIVE (FAILED_PRECONDITION): a retired plan can be read, and no longer changed."""
-    ERROR_REASON_NOTHING_TO_APPROVE: _ErrorReason.ValueType  # 12
-    """ERROR_REASON_NOTHING_TO_APPROVE (FAILED_PRECONDITION): the plan's answer names no deployment."""
-    ERROR_REASON_APPROVAL_OUTDATED: _ErrorReason.ValueType  # 13
+    ERROR_REASON_NOTHING_TO_APPROVE: _ErrorReason.ValueType  # 13
+    """ERROR_REASON_NOTHING_TO_APPROVE (FAILED_PRECONDITION): the plan's latest answer names no deployment."""
+    ERROR_REASON_APPROVAL_OUTDATED: _ErrorReason.ValueType  # 14
     """ERROR_REASON_APPROVAL_OUTDATED (FAILED_PRECONDITION): another revision was evaluated last; metadata
     evaluated_revision says which.
     """
-    ERROR_REASON_APPROVER_IS_PLANNER: _ErrorReason.ValueType  # 14
-    """ERROR_REASON_APPROVER_IS_PLANNER (PERMISSION_DENIED): whoever set the requirements cannot approve them."""
     ERROR_REASON_EFFECTIVE_TIME_IN_PAST: _ErrorReason.ValueType  # 15
     """ERROR_REASON_EFFECTIVE_TIME_IN_PAST (FAILED_PRECONDITION): a change cannot take effect before the one that precedes
     it; metadata earliest says when that was.
     """
-    ERROR_REASON_STALE_REVISION: _ErrorReason.ValueType  # 16
-    """ERROR_REASON_STALE_REVISION (ABORTED): the plan has changed since expected_revision; metadata current_revision says
-    where it stands.
-    """
-    ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 17
-    """ERROR_REASON_REQUEST_ID_REUSED (ALREADY_EXISTS): the request id was used for another request."""
-    ERROR_REASON_POSITION_NOT_REACHED: _ErrorReason.ValueType  # 18
-    """ERROR_REASON_POSITION_NOT_REACHED (UNAVAILABLE): the database has not yet reached at_least_position; retry."""
-    ERROR_REASON_DEADLINE_EXPIRED: _ErrorReason.ValueType  # 19
-    """ERROR_REASON_DEADLINE_EXPIRED (DEADLINE_EXCEEDED): the caller's deadline passed before the answer was there."""
-    ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 20
-    """ERROR_REASON_DATABASE_UNAVAILABLE (UNAVAILABLE): the database cannot be reached; retry after the delay in
-    google.rpc.RetryInfo.
-    """
-    ERROR_REASON_NOT_AUTHENTICATED: _ErrorReason.ValueType  # 21
+    ERROR_REASON_APPROVER_IS_PLANNER: _ErrorReason.ValueType  # 16
+    """ERROR_REASON_APPROVER_IS_PLANNER (PERMISSION_DENIED): whoever set the requirements of a plan cannot approve it."""
+    ERROR_REASON_NOT_AUTHENTICATED: _ErrorReason.ValueType  # 17
     """ERROR_REASON_NOT_AUTHENTICATED (UNAUTHENTICATED): the call carries no accepted credential."""
+    ERROR_REASON_POSITION_NOT_REACHED: _ErrorReason.ValueType  # 18
+    """ERROR_REASON_POSITION_NOT_REACHED (UNAVAILABLE): the history has not come to at_least_position;
+    google.rpc.RetryInfo says when to ask again.
+    """
+    ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 19
+    """ERROR_REASON_STORE_UNAVAILABLE (UNAVAILABLE): the database cannot be reached; google.rpc.RetryInfo says when to ask
+    again. A write may have happened: the same request_id answers what became of it.
+    """
+    ERROR_REASON_SCHEMA_OUTDATED: _ErrorReason.ValueType  # 20
+    """ERROR_REASON_SCHEMA_OUTDATED (UNAVAILABLE): the database is being migrated; google.rpc.RetryInfo says when to ask
+    again.
+    """
+    ERROR_REASON_DEADLINE_EXPIRED: _ErrorReason.ValueType  # 21
+    """ERROR_REASON_DEADLINE_EXPIRED (DEADLINE_EXCEEDED): the caller's deadline passed before the answer was there."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 22
     """ERROR_REASON_INTERNAL (INTERNAL): a bug; metadata incident names the entry in the service's log."""
-    ERROR_REASON_TOO_MANY_CALLS: _ErrorReason.ValueType  # 23
-    """ERROR_REASON_TOO_MANY_CALLS (RESOURCE_EXHAUSTED): as many calls are in progress as the server allows; retry later."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is what google.rpc.ErrorInfo.reason says, without the prefix ERROR_REASON_."""
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """ERROR_REASON_UNSPECIFIED is never sent."""
-ERROR_REASON_INVALID_REQUEST: ErrorReason.ValueType  # 1
-"""ERROR_REASON_INVALID_REQUEST (INVALID_ARGUMENT): fields break the rules that stand in the protos. All of them are
-named in google.rpc.BadRequest.
+ERROR_REASON_REQUEST_INVALID: ErrorReason.ValueType  # 1
+"""ERROR_REASON_REQUEST_INVALID (INVALID_ARGUMENT): fields break the rules that stand in the protos;
+google.rpc.BadRequest names all of them.
 """
-ERROR_REASON_UNREADABLE_REQUEST: ErrorReason.ValueType  # 2
-"""ERROR_REASON_UNREADABLE_REQUEST (INVALID_ARGUMENT): the bytes are not a message of the method's request type."""
+ERROR_REASON_REQUEST_UNREADABLE: ErrorReason.ValueType  # 2
+"""ERROR_REASON_REQUEST_UNREADABLE (INVALID_ARGUMENT): the bytes are not a message of the method's request type."""
 ERROR_REASON_QUESTION_REFUSED: ErrorReason.ValueType  # 3
 """ERROR_REASON_QUESTION_REFUSED (INVALID_ARGUMENT): the fields are well-formed and make no question, such as an
-unknown accelerator. google.rpc.BadRequest names each field, what was given and what is allowed.
+unknown accelerator or a config.json that is not understood. google.rpc.BadRequest names each field, what was given
+and what is allowed.
 """
-ERROR_REASON_CONFIG_NOT_UNDERSTOOD: ErrorReason.ValueType  # 4
-"""ERROR_REASON_CONFIG_NOT_UNDERSTOOD (INVALID_ARGUMENT): a config.json holds a field or value that the importer does
-not understand. It never guesses.
+ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 4
+"""ERROR_REASON_PAGE_TOKEN_INVALID (INVALID_ARGUMENT): the page token was not given out for this list with these
+filters.
 """
-ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 5
-"""ERROR_REASON_PAGE_TOKEN_INVALID (INVALID_ARGUMENT): the page token is not one that this method gave out for this
-filter.
+ERROR_REASON_UNKNOWN_ACCELERATOR: ErrorReason.ValueType  # 5
+"""ERROR_REASON_UNKNOWN_ACCELERATOR (NOT_FOUND): the catalog has no accelerator of that id; metadata nearest names
+some.
 """
-ERROR_REASON_ACCELERATOR_NOT_FOUND: ErrorReason.ValueType  # 6
-"""ERROR_REASON_ACCELERATOR_NOT_FOUND (NOT_FOUND): the catalog has no accelerator of that id."""
-ERROR_REASON_MODEL_NOT_FOUND: ErrorReason.ValueType  # 7
-"""ERROR_REASON_MODEL_NOT_FOUND (NOT_FOUND): the catalog has no model of that id."""
-ERROR_REASON_PLAN_NOT_FOUND: ErrorReason.ValueType  # 8
-"""ERROR_REASON_PLAN_NOT_FOUND (NOT_FOUND): there is no plan of that id in the workspace, or none yet at that time."""
-ERROR_REASON_REVISION_NOT_FOUND: ErrorReason.ValueType  # 9
-"""ERROR_REASON_REVISION_NOT_FOUND (NOT_FOUND): the plan has no such revision."""
-ERROR_REASON_PLAN_ALREADY_EXISTS: ErrorReason.ValueType  # 10
+ERROR_REASON_UNKNOWN_MODEL: ErrorReason.ValueType  # 6
+"""ERROR_REASON_UNKNOWN_MODEL (NOT_FOUND): the catalog has no model of that id; metadata nearest names some."""
+ERROR_REASON_PLAN_NOT_FOUND: ErrorReason.ValueType  # 7
+"""ERROR_REASON_PLAN_NOT_FOUND (NOT_FOUND): there is no plan of that id in the workspace."""
+ERROR_REASON_REVISION_NOT_FOUND: ErrorReason.ValueType  # 8
+"""ERROR_REASON_REVISION_NOT_FOUND (NOT_FOUND): the plan has no such revision, or did not exist at that time."""
+ERROR_REASON_PLAN_ALREADY_EXISTS: ErrorReason.ValueType  # 9
 """ERROR_REASON_PLAN_ALREADY_EXISTS (ALREADY_EXISTS): a plan with that id has been drafted before."""
-ERROR_REASON_PLAN_NOT_ACTIVE: ErrorReason.ValueType  # 11
+ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 10
+"""ERROR_REASON_REQUEST_ID_REUSED (ALREADY_EXISTS): the request id was used before, for another request."""
+ERROR_REASON_STALE_REVISION: ErrorReason.ValueType  # 11
+"""ERROR_REASON_STALE_REVISION (ABORTED): the plan has changed since expected_revision; metadata current_revision says
+where it stands.
+"""
+ERROR_REASON_PLAN_NOT_ACTIVE: ErrorReason.ValueType  # 12
 """ERROR_REASON_PLAN_NOT_ACTIVE (FAILED_PRECONDITION): a retired plan can be read, and no longer changed."""
-ERROR_REASON_NOTHING_TO_APPROVE: ErrorReason.ValueType  # 12
-"""ERROR_REASON_NOTHING_TO_APPROVE (FAILED_PRECONDITION): the plan's answer names no deployment."""
-ERROR_REASON_APPROVAL_OUTDATED: ErrorReason.ValueType  # 13
+ERROR_REASON_NOTHING_TO_APPROVE: ErrorReason.ValueType  # 13
+"""ERROR_REASON_NOTHING_TO_APPROVE (FAILED_PRECONDITION): the plan's latest answer names no deployment."""
+ERROR_REASON_APPROVAL_OUTDATED: ErrorReason.ValueType  # 14
 """ERROR_REASON_APPROVAL_OUTDATED (FAILED_PRECONDITION): another revision was evaluated last; metadata
 evaluated_revision says which.
 """
-ERROR_REASON_APPROVER_IS_PLANNER: ErrorReason.ValueType  # 14
-"""ERROR_REASON_APPROVER_IS_PLANNER (PERMISSION_DENIED): whoever set the requirements cannot approve them."""
 ERROR_REASON_EFFECTIVE_TIME_IN_PAST: ErrorReason.ValueType  # 15
 """ERROR_REASON_EFFECTIVE_TIME_IN_PAST (FAILED_PRECONDITION): a change cannot take effect before the one that precedes
 it; metadata earliest says when that was.
 """
-ERROR_REASON_STALE_REVISION: ErrorReason.ValueType  # 16
-"""ERROR_REASON_STALE_REVISION (ABORTED): the plan has changed since expected_revision; metadata current_revision says
-where it stands.
-"""
-ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 17
-"""ERROR_REASON_REQUEST_ID_REUSED (ALREADY_EXISTS): the request id was used for another request."""
-ERROR_REASON_POSITION_NOT_REACHED: ErrorReason.ValueType  # 18
-"""ERROR_REASON_POSITION_NOT_REACHED (UNAVAILABLE): the database has not yet reached at_least_position; retry."""
-ERROR_REASON_DEADLINE_EXPIRED: ErrorReason.ValueType  # 19
-"""ERROR_REASON_DEADLINE_EXPIRED (DEADLINE_EXCEEDED): the caller's deadline passed before the answer was there."""
-ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 20
-"""ERROR_REASON_DATABASE_UNAVAILABLE (UNAVAILABLE): the database cannot be reached; retry after the delay in
-google.rpc.RetryInfo.
-"""
-ERROR_REASON_NOT_AUTHENTICATED: ErrorReason.ValueType  # 21
+ERROR_REASON_APPROVER_IS_PLANNER: ErrorReason.ValueType  # 16
+"""ERROR_REASON_APPROVER_IS_PLANNER (PERMISSION_DENIED): whoever set the requirements of a plan cannot approve it."""
+ERROR_REASON_NOT_AUTHENTICATED: ErrorReason.ValueType  # 17
 """ERROR_REASON_NOT_AUTHENTICATED (UNAUTHENTICATED): the call carries no accepted credential."""
+ERROR_REASON_POSITION_NOT_REACHED: ErrorReason.ValueType  # 18
+"""ERROR_REASON_POSITION_NOT_REACHED (UNAVAILABLE): the history has not come to at_least_position;
+google.rpc.RetryInfo says when to ask again.
+"""
+ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 19
+"""ERROR_REASON_STORE_UNAVAILABLE (UNAVAILABLE): the database cannot be reached; google.rpc.RetryInfo says when to ask
+again. A write may have happened: the same request_id answers what became of it.
+"""
+ERROR_REASON_SCHEMA_OUTDATED: ErrorReason.ValueType  # 20
+"""ERROR_REASON_SCHEMA_OUTDATED (UNAVAILABLE): the database is being migrated; google.rpc.RetryInfo says when to ask
+again.
+"""
+ERROR_REASON_DEADLINE_EXPIRED: ErrorReason.ValueType  # 21
+"""ERROR_REASON_DEADLINE_EXPIRED (DEADLINE_EXCEEDED): the caller's deadline passed before the answer was there."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 22
 """ERROR_REASON_INTERNAL (INTERNAL): a bug; metadata incident names the entry in the service's log."""
-ERROR_REASON_TOO_MANY_CALLS: ErrorReason.ValueType  # 23
-"""ERROR_REASON_TOO_MANY_CALLS (RESOURCE_EXHAUSTED): as many calls are in progress as the server allows; retry later."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

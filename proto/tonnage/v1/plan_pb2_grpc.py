@@ -78,8 +78,8 @@ class PlanServiceServicer:
     def DraftPlan(self, request, context):
         """DraftPlan sizes the requirements and begins a plan with the answer.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST, QUESTION_REFUSED, CONFIG_NOT_UNDERSTOOD), ALREADY_EXISTS
-        (PLAN_ALREADY_EXISTS, REQUEST_ID_REUSED), UNAVAILABLE (DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED), ALREADY_EXISTS
+        (PLAN_ALREADY_EXISTS, REQUEST_ID_REUSED), UNAVAILABLE (STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,9 +98,9 @@ class PlanServiceServicer:
     def ApprovePlan(self, request, context):
         """ApprovePlan agrees to what the plan says at a revision.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (PLAN_NOT_FOUND), ALREADY_EXISTS (REQUEST_ID_REUSED), ABORTED
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (PLAN_NOT_FOUND), ALREADY_EXISTS (REQUEST_ID_REUSED), ABORTED
         (STALE_REVISION), FAILED_PRECONDITION (PLAN_NOT_ACTIVE, NOTHING_TO_APPROVE, APPROVAL_OUTDATED,
-        EFFECTIVE_TIME_IN_PAST), PERMISSION_DENIED (APPROVER_IS_PLANNER), UNAVAILABLE (DATABASE_UNAVAILABLE),
+        EFFECTIVE_TIME_IN_PAST), PERMISSION_DENIED (APPROVER_IS_PLANNER), UNAVAILABLE (STORE_UNAVAILABLE),
         DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -110,9 +110,9 @@ class PlanServiceServicer:
     def RetirePlan(self, request, context):
         """RetirePlan ends a plan; it can be read for ever.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (PLAN_NOT_FOUND), ALREADY_EXISTS (REQUEST_ID_REUSED), ABORTED
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (PLAN_NOT_FOUND), ALREADY_EXISTS (REQUEST_ID_REUSED), ABORTED
         (STALE_REVISION), FAILED_PRECONDITION (PLAN_NOT_ACTIVE, EFFECTIVE_TIME_IN_PAST), UNAVAILABLE
-        (DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+        (STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,8 +121,8 @@ class PlanServiceServicer:
     def GetPlan(self, request, context):
         """GetPlan returns a plan as it stands, at a revision, or as of a time.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (PLAN_NOT_FOUND, REVISION_NOT_FOUND), UNAVAILABLE
-        (POSITION_NOT_REACHED, DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (PLAN_NOT_FOUND, REVISION_NOT_FOUND), UNAVAILABLE
+        (POSITION_NOT_REACHED, STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,8 +131,8 @@ class PlanServiceServicer:
     def ListPlans(self, request, context):
         """ListPlans returns the plans of the workspace, newest draft first.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST, PAGE_TOKEN_INVALID), UNAVAILABLE (POSITION_NOT_REACHED,
-        DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID), UNAVAILABLE (POSITION_NOT_REACHED,
+        STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,8 +39,8 @@ class PlanServiceStub:
     DraftPlan: _grpc.UnaryUnaryMultiCallable[_plan_pb2.DraftPlanRequest, _plan_pb2.DraftPlanResponse]
     """DraftPlan sizes the requirements and begins a plan with the answer.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST, QUESTION_REFUSED, CONFIG_NOT_UNDERSTOOD), ALREADY_EXISTS
-    (PLAN_ALREADY_EXISTS, REQUEST_ID_REUSED), UNAVAILABLE (DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED), ALREADY_EXISTS
+    (PLAN_ALREADY_EXISTS, REQUEST_ID_REUSED), UNAVAILABLE (STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
     RevisePlan: _grpc.UnaryUnaryMultiCallable[_plan_pb2.RevisePlanRequest, _plan_pb2.RevisePlanResponse]
     """RevisePlan sizes new requirements, or the same by newer facts, and sets them in place of the old.
@@ -51,29 +51,29 @@ class PlanServiceStub:
     ApprovePlan: _grpc.UnaryUnaryMultiCallable[_plan_pb2.ApprovePlanRequest, _plan_pb2.ApprovePlanResponse]
     """ApprovePlan agrees to what the plan says at a revision.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (PLAN_NOT_FOUND), ALREADY_EXISTS (REQUEST_ID_REUSED), ABORTED
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (PLAN_NOT_FOUND), ALREADY_EXISTS (REQUEST_ID_REUSED), ABORTED
     (STALE_REVISION), FAILED_PRECONDITION (PLAN_NOT_ACTIVE, NOTHING_TO_APPROVE, APPROVAL_OUTDATED,
-    EFFECTIVE_TIME_IN_PAST), PERMISSION_DENIED (APPROVER_IS_PLANNER), UNAVAILABLE (DATABASE_UNAVAILABLE),
+    EFFECTIVE_TIME_IN_PAST), PERMISSION_DENIED (APPROVER_IS_PLANNER), UNAVAILABLE (STORE_UNAVAILABLE),
     DEADLINE_EXCEEDED.
     """
     RetirePlan: _grpc.UnaryUnaryMultiCallable[_plan_pb2.RetirePlanRequest, _plan_pb2.RetirePlanResponse]
     """RetirePlan ends a plan; it can be read for ever.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (PLAN_NOT_FOUND), ALREADY_EXISTS (REQUEST_ID_REUSED), ABORTED
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (PLAN_NOT_FOUND), ALREADY_EXISTS (REQUEST_ID_REUSED), ABORTED
     (STALE_REVISION), FAILED_PRECONDITION (PLAN_NOT_ACTIVE, EFFECTIVE_TIME_IN_PAST), UNAVAILABLE
-    (DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+    (STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
     GetPlan: _grpc.UnaryUnaryMultiCallable[_plan_pb2.GetPlanRequest, _plan_pb2.GetPlanResponse]
     """GetPlan returns a plan as it stands, at a revision, or as of a time.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (PLAN_NOT_FOUND, REVISION_NOT_FOUND), UNAVAILABLE
-    (POSITION_NOT_REACHED, DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (PLAN_NOT_FOUND, REVISION_NOT_FOUND), UNAVAILABLE
+    (POSITION_NOT_REACHED, STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
     ListPlans: _grpc.UnaryUnaryMultiCallable[_plan_pb2.ListPlansRequest, _plan_pb2.ListPlansResponse]
     """ListPlans returns the plans of the workspace, newest draft first.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST, PAGE_TOKEN_INVALID), UNAVAILABLE (POSITION_NOT_REACHED,
-    DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID), UNAVAILABLE (POSITION_NOT_REACHED,
+    STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
 
 @_typing.type_check_only
@@ -87,8 +87,8 @@ class PlanServiceAsyncStub(PlanServiceStub):
     DraftPlan: _aio.UnaryUnaryMultiCallable[_plan_pb2.DraftPlanRequest, _plan_pb2.DraftPlanResponse]  # type: ignore[assignment]
     """DraftPlan sizes the requirements and begins a plan with the answer.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST, QUESTION_REFUSED, CONFIG_NOT_UNDERSTOOD), ALREADY_EXISTS
-    (PLAN_ALREADY_EXISTS, REQUEST_ID_REUSED), UNAVAILABLE (DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED), ALREADY_EXISTS
+    (PLAN_ALREADY_EXISTS, REQUEST_ID_REUSED), UNAVAILABLE (STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
     RevisePlan: _aio.UnaryUnaryMultiCallable[_plan_pb2.RevisePlanRequest, _plan_pb2.RevisePlanResponse]  # type: ignore[assignment]
     """RevisePlan sizes new requirements, or the same by newer facts, and sets them in place of the old.
@@ -99,29 +99,29 @@ class PlanServiceAsyncStub(PlanServiceStub):
     ApprovePlan: _aio.UnaryUnaryMultiCallable[_plan_pb2.ApprovePlanRequest, _plan_pb2.ApprovePlanResponse]  # type: ignore[assignment]
     """ApprovePlan agrees to what the plan says at a revision.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (PLAN_NOT_FOUND), ALREADY_EXISTS (REQUEST_ID_REUSED), ABORTED
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (PLAN_NOT_FOUND), ALREADY_EXISTS (REQUEST_ID_REUSED), ABORTED
     (STALE_REVISION), FAILED_PRECONDITION (PLAN_NOT_ACTIVE, NOTHING_TO_APPROVE, APPROVAL_OUTDATED,
-    EFFECTIVE_TIME_IN_PAST), PERMISSION_DENIED (APPROVER_IS_PLANNER), UNAVAILABLE (DATABASE_UNAVAILABLE),
+    EFFECTIVE_TIME_IN_PAST), PERMISSION_DENIED (APPROVER_IS_PLANNER), UNAVAILABLE (STORE_UNAVAILABLE),
     DEADLINE_EXCEEDED.
     """
     RetirePlan: _aio.UnaryUnaryMultiCallable[_plan_pb2.RetirePlanRequest, _plan_pb2.RetirePlanResponse]  # type: ignore[assignment]
     """RetirePlan ends a plan; it can be read for ever.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (PLAN_NOT_FOUND), ALREADY_EXISTS (REQUEST_ID_REUSED), ABORTED
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (PLAN_NOT_FOUND), ALREADY_EXISTS (REQUEST_ID_REUSED), ABORTED
     (STALE_REVISION), FAILED_PRECONDITION (PLAN_NOT_ACTIVE, EFFECTIVE_TIME_IN_PAST), UNAVAILABLE
-    (DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+    (STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
     GetPlan: _aio.UnaryUnaryMultiCallable[_plan_pb2.GetPlanRequest, _plan_pb2.GetPlanResponse]  # type: ignore[assignment]
     """GetPlan returns a plan as it stands, at a revision, or as of a time.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (PLAN_NOT_FOUND, REVISION_NOT_FOUND), UNAVAILABLE
-    (POSITION_NOT_REACHED, DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (PLAN_NOT_FOUND, REVISION_NOT_FOUND), UNAVAILABLE
+    (POSITION_NOT_REACHED, STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
     ListPlans: _aio.UnaryUnaryMultiCallable[_plan_pb2.ListPlansRequest, _plan_pb2.ListPlansResponse]  # type: ignore[assignment]
     """ListPlans returns the plans of the workspace, newest draft first.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST, PAGE_TOKEN_INVALID), UNAVAILABLE (POSITION_NOT_REACHED,
-    DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID), UNAVAILABLE (POSITION_NOT_REACHED,
+    STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
     """
 
 class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -138,8 +138,8 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_plan_pb2.DraftPlanResponse, _abc.Awaitable[_plan_pb2.DraftPlanResponse]]:
         """DraftPlan sizes the requirements and begins a plan with the answer.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST, QUESTION_REFUSED, CONFIG_NOT_UNDERSTOOD), ALREADY_EXISTS
-        (PLAN_ALREADY_EXISTS, REQUEST_ID_REUSED), UNAVAILABLE (DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED), ALREADY_EXISTS
+        (PLAN_ALREADY_EXISTS, REQUEST_ID_REUSED), UNAVAILABLE (STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
         """
 
     @_abc_1.abstractmethod
@@ -162,9 +162,9 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_plan_pb2.ApprovePlanResponse, _abc.Awaitable[_plan_pb2.ApprovePlanResponse]]:
         """ApprovePlan agrees to what the plan says at a revision.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (PLAN_NOT_FOUND), ALREADY_EXISTS (REQUEST_ID_REUSED), ABORTED
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (PLAN_NOT_FOUND), ALREADY_EXISTS (REQUEST_ID_REUSED), ABORTED
         (STALE_REVISION), FAILED_PRECONDITION (PLAN_NOT_ACTIVE, NOTHING_TO_APPROVE, APPROVAL_OUTDATED,
-        EFFECTIVE_TIME_IN_PAST), PERMISSION_DENIED (APPROVER_IS_PLANNER), UNAVAILABLE (DATABASE_UNAVAILABLE),
+        EFFECTIVE_TIME_IN_PAST), PERMISSION_DENIED (APPROVER_IS_PLANNER), UNAVAILABLE (STORE_UNAVAILABLE),
         DEADLINE_EXCEEDED.
         """
 
@@ -176,9 +176,9 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_plan_pb2.RetirePlanResponse, _abc.Awaitable[_plan_pb2.RetirePlanResponse]]:
         """RetirePlan ends a plan; it can be read for ever.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (PLAN_NOT_FOUND), ALREADY_EXISTS (REQUEST_ID_REUSED), ABORTED
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (PLAN_NOT_FOUND), ALREADY_EXISTS (REQUEST_ID_REUSED), ABORTED
         (STALE_REVISION), FAILED_PRECONDITION (PLAN_NOT_ACTIVE, EFFECTIVE_TIME_IN_PAST), UNAVAILABLE
-        (DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+        (STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
         """
 
     @_abc_1.abstractmethod
@@ -189,8 +189,8 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_plan_pb2.GetPlanResponse, _abc.Awaitable[_plan_pb2.GetPlanResponse]]:
         """GetPlan returns a plan as it stands, at a revision, or as of a time.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST), NOT_FOUND (PLAN_NOT_FOUND, REVISION_NOT_FOUND), UNAVAILABLE
-        (POSITION_NOT_REACHED, DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID), NOT_FOUND (PLAN_NOT_FOUND, REVISION_NOT_FOUND), UNAVAILABLE
+        (POSITION_NOT_REACHED, STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
         """
 
     @_abc_1.abstractmethod
@@ -201,8 +201,8 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_plan_pb2.ListPlansResponse, _abc.Awaitable[_plan_pb2.ListPlansResponse]]:
         """ListPlans returns the plans of the workspace, newest draft first.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST, PAGE_TOKEN_INVALID), UNAVAILABLE (POSITION_NOT_REACHED,
-        DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED.
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, PAGE_TOKEN_INVALID), UNAVAILABLE (POSITION_NOT_REACHED,
+        STORE_UNAVAILABLE), DEADLINE_EXCEEDED.
         """
 
 def add_PlanServiceServicer_to_server(servicer: PlanServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

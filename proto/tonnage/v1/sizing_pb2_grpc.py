@@ -59,7 +59,7 @@ class SizingServiceServicer:
     def ResolvePrecision(self, request, context):
         """ResolvePrecision returns every way to run a model on an accelerator under a policy, best first.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST, QUESTION_REFUSED, CONFIG_NOT_UNDERSTOOD), DEADLINE_EXCEEDED.
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED), DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -68,7 +68,7 @@ class SizingServiceServicer:
     def CheckDeployment(self, request, context):
         """CheckDeployment says whether fixed hardware holds a model and a load, and how far off it is.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST, QUESTION_REFUSED, CONFIG_NOT_UNDERSTOOD), DEADLINE_EXCEEDED.
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED), DEADLINE_EXCEEDED.
         That it does not fit is an answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -78,7 +78,7 @@ class SizingServiceServicer:
     def SizeDeployment(self, request, context):
         """SizeDeployment finds the smallest deployments that hold a model and a load, per accelerator and precision.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST, QUESTION_REFUSED, CONFIG_NOT_UNDERSTOOD), DEADLINE_EXCEEDED.
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED), DEADLINE_EXCEEDED.
         That no hardware can do it is an answer, with the reasons.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -36,18 +36,18 @@ class SizingServiceStub:
     ResolvePrecision: _grpc.UnaryUnaryMultiCallable[_sizing_pb2.ResolvePrecisionRequest, _sizing_pb2.ResolvePrecisionResponse]
     """ResolvePrecision returns every way to run a model on an accelerator under a policy, best first.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST, QUESTION_REFUSED, CONFIG_NOT_UNDERSTOOD), DEADLINE_EXCEEDED.
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED), DEADLINE_EXCEEDED.
     """
     CheckDeployment: _grpc.UnaryUnaryMultiCallable[_sizing_pb2.CheckDeploymentRequest, _sizing_pb2.CheckDeploymentResponse]
     """CheckDeployment says whether fixed hardware holds a model and a load, and how far off it is.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST, QUESTION_REFUSED, CONFIG_NOT_UNDERSTOOD), DEADLINE_EXCEEDED.
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED), DEADLINE_EXCEEDED.
     That it does not fit is an answer.
     """
     SizeDeployment: _grpc.UnaryUnaryMultiCallable[_sizing_pb2.SizeDeploymentRequest, _sizing_pb2.SizeDeploymentResponse]
     """SizeDeployment finds the smallest deployments that hold a model and a load, per accelerator and precision.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST, QUESTION_REFUSED, CONFIG_NOT_UNDERSTOOD), DEADLINE_EXCEEDED.
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED), DEADLINE_EXCEEDED.
     That no hardware can do it is an answer, with the reasons.
     """
 
@@ -59,18 +59,18 @@ class SizingServiceAsyncStub(SizingServiceStub):
     ResolvePrecision: _aio.UnaryUnaryMultiCallable[_sizing_pb2.ResolvePrecisionRequest, _sizing_pb2.ResolvePrecisionResponse]  # type: ignore[assignment]
     """ResolvePrecision returns every way to run a model on an accelerator under a policy, best first.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST, QUESTION_REFUSED, CONFIG_NOT_UNDERSTOOD), DEADLINE_EXCEEDED.
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED), DEADLINE_EXCEEDED.
     """
     CheckDeployment: _aio.UnaryUnaryMultiCallable[_sizing_pb2.CheckDeploymentRequest, _sizing_pb2.CheckDeploymentResponse]  # type: ignore[assignment]
     """CheckDeployment says whether fixed hardware holds a model and a load, and how far off it is.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST, QUESTION_REFUSED, CONFIG_NOT_UNDERSTOOD), DEADLINE_EXCEEDED.
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED), DEADLINE_EXCEEDED.
     That it does not fit is an answer.
     """
     SizeDeployment: _aio.UnaryUnaryMultiCallable[_sizing_pb2.SizeDeploymentRequest, _sizing_pb2.SizeDeploymentResponse]  # type: ignore[assignment]
     """SizeDeployment finds the smallest deployments that hold a model and a load, per accelerator and precision.
 
-    Errors: INVALID_ARGUMENT (INVALID_REQUEST, QUESTION_REFUSED, CONFIG_NOT_UNDERSTOOD), DEADLINE_EXCEEDED.
+    Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED), DEADLINE_EXCEEDED.
     That no hardware can do it is an answer, with the reasons.
     """
 
@@ -85,7 +85,7 @@ class SizingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_sizing_pb2.ResolvePrecisionResponse, _abc.Awaitable[_sizing_pb2.ResolvePrecisionResponse]]:
         """ResolvePrecision returns every way to run a model on an accelerator under a policy, best first.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST, QUESTION_REFUSED, CONFIG_NOT_UNDERSTOOD), DEADLINE_EXCEEDED.
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED), DEADLINE_EXCEEDED.
         """
 
     @_abc_1.abstractmethod
@@ -96,7 +96,7 @@ class SizingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_sizing_pb2.CheckDeploymentResponse, _abc.Awaitable[_sizing_pb2.CheckDeploymentResponse]]:
         """CheckDeployment says whether fixed hardware holds a model and a load, and how far off it is.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST, QUESTION_REFUSED, CONFIG_NOT_UNDERSTOOD), DEADLINE_EXCEEDED.
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED), DEADLINE_EXCEEDED.
         That it does not fit is an answer.
         """
 
@@ -108,7 +108,7 @@ class SizingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_sizing_pb2.SizeDeploymentResponse, _abc.Awaitable[_sizing_pb2.SizeDeploymentResponse]]:
         """SizeDeployment finds the smallest deployments that hold a model and a load, per accelerator and precision.
 
-        Errors: INVALID_ARGUMENT (INVALID_REQUEST, QUESTION_REFUSED, CONFIG_NOT_UNDERSTOOD), DEADLINE_EXCEEDED.
+        Errors: INVALID_ARGUMENT (REQUEST_INVALID, QUESTION_REFUSED), DEADLINE_EXCEEDED.
         That no hardware can do it is an answer, with the reasons.
         """
 

@@ -1,0 +1,125 @@
+"""The interceptor that every call passes: read, identify, validate, keep the deadline, say why not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError, Message
+from grpc_status import rpc_status
+from protovalidate import Validator
+
+from service.api.caller import CURRENT, Caller
+from service.api.refusal import DeadlineExpired, RequestInvalid, RequestUnreadable, status_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+    Method = Callable[[Message, Context], Awaitable[Message]]
+
+OWN_PACKAGE = "/tonnage."
+LONGEST_CALL_S = 60.0
+"""For callers who set no deadline."""
+
+log = structlog.get_logger()
+
+
+class Admission(grpc.aio.ServerInterceptor):
+    """Lets a call through to its servicer, or ends it with a status that says why not."""
+
+    def __init__(self, identify: Callable[[Context], Caller]) -> None:
+        self._identify = identify
+        self._validator = Validator()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Put the checks in front of every method with one request and one response."""
+        handler = await continuation(handler_call_details)
+        if handler is None or handler.unary_unary is None:
+            return handler
+        name, read, method = handler_call_details.method, handler.request_deserializer, handler.unary_unary
+
+        async def admitted(content: bytes, context: Context) -> Message:
+            return await self._call(name, read, method, content, context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            admitted,
+            request_deserializer=None,
+            response_serializer=handler.response_serializer,
+        )
+
+    async def _call(
+        self, name: str, read: Callable[[bytes], Message], method: Method, content: bytes, context: Context
+    ) -> Message:
+        began = time.monotonic()
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(method=name)
+        try:
+            response = await self._answer(name, read, method, content, context)
+        except grpc.aio.AbortError:
+            raise
+        except Exception as raised:  # noqa: BLE001 - whatever it is, its text must not reach the caller by itself
+            refused = raised
+        else:
+            log.info("call.answered", after_s=round(time.monotonic() - began, 4))
+            return response
+        status = status_of(refused)
+        log.info("call.refused", code=status.code, reason=status.message, after_s=round(time.monotonic() - began, 4))
+        return await _end(rpc_status.to_status(status), context)
+
+    async def _answer(
+        self, name: str, read: Callable[[bytes], Message], method: Method, content: bytes, context: Context
+    ) -> Message:
+        request = _read(read, content)
+        if name.startswith(OWN_PACKAGE):
+            caller = self._identify(context)
+            CURRENT.set(caller)
+            structlog.contextvars.bind_contextvars(subject=caller.subject, workspace=caller.workspace)
+            self._refuse_invalid(request)
+        return await _within_deadline(method(request, context), context)
+
+    def _refuse_invalid(self, request: Message) -> None:
+        violations = self._validator.collect_violations(request)
+        if violations:
+            raise RequestInvalid(tuple((_path(found.proto), found.proto.message) for found in violations))
+
+
+async def _end(status: grpc.Status, context: Context) -> NoReturn:
+    await context.abort(status.code, status.details or "", status.trailing_metadata or ())
+    raise AssertionError(status)  # abort has raised
+
+
+def _read(read: Callable[[bytes], Message], content: bytes) -> Message:
+    try:
+        return read(content)
+    except DecodeError:
+        raise RequestUnreadable from None
+
+
+async def _within_deadline(answer: Awaitable[Message], context: Context) -> Message:
+    remaining_s = cast("float | None", context.time_remaining())
+    deadline = asyncio.timeout(LONGEST_CALL_S if remaining_s is None else remaining_s)
+    try:
+        async with deadline:
+            return await answer
+    except TimeoutError:
+        if deadline.expired():
+            raise DeadlineExpired from None
+        raise
+
+
+def _path(violation: Any) -> str:  # noqa: ANN401 - the validator's own type is of another runtime
+    """Return where in the request a rule is broken, such as ``requirements.size.accelerators[2]``."""
+    path = ""
+    for element in violation.field.elements:
+        path += f".{element.field_name}"
+        if element.subscript is not None and element.subscript.field == "index":
+            path += f"[{element.subscript.value}]"
+    return path.removeprefix(".")
