@@ -30,8 +30,13 @@ class Content(NamedTuple):
 
 def digest(content: object) -> str:
     """Return SHA-256 over the canonical form, hexadecimal: the same for every order of files, tables and keys."""
-    written = json.dumps(canonical(content), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(written.encode()).hexdigest()
+    return hashlib.sha256(written(content)).hexdigest()
+
+
+def written(content: object) -> bytes:
+    """Return the canonical form as the text that the digest is taken of, in UTF-8."""
+    text = json.dumps(canonical(content), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
 
 
 def canonical(value: object) -> object:
