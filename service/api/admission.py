@@ -41,10 +41,12 @@ class Admission(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Put the checks in front of every method with one request and one response."""
-        handler = await continuation(handler_call_details)
+        handler: grpc.RpcMethodHandler[Any, Any] | None = await continuation(handler_call_details)
         if handler is None or handler.unary_unary is None:
             return handler
-        name, read, method = handler_call_details.method, handler.request_deserializer, handler.unary_unary
+        name = handler_call_details.method
+        read = cast("Callable[[bytes], Message]", handler.request_deserializer)
+        method = cast("Method", handler.unary_unary)
 
         async def admitted(content: bytes, context: Context) -> Message:
             return await self._call(name, read, method, content, context)

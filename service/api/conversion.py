@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, TypeVar, cast, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -31,9 +31,8 @@ def message_of(value: object, kind: type[M], **given: object) -> M:
 
 def value_of(message: Message, kind: type[Value], **given: object) -> Value:
     """Return ``message`` as a ``kind``; fields that are absent keep the defaults of the dataclass."""
-    content = {
-        name: read(message) for name, read in _readers(message.DESCRIPTOR, cast("type[Any]", kind)) if name not in given
-    }
+    readers = _readers(message.DESCRIPTOR, kind)  # type: ignore[arg-type] # a class is hashable
+    content = {name: read(message) for name, read in readers if name not in given}
     return kind(**{name: part for name, part in content.items() if part is not _ABSENT}, **given)
 
 
