@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 
 from domain.catalog.accelerator import Accelerator
-from domain.catalog.model import Model
 from domain.catalog.release import Catalog
 from domain.engine.check_column import CheckColumn, check_column
 from domain.engine.checking import Checked, check_one
@@ -42,6 +41,7 @@ from domain.engine.question import (
     require_sound_size,
 )
 from domain.engine.reason import Reason
+from domain.engine.setting import ModelStudy
 from domain.engine.sizing import Sizing
 from domain.engine.ways import PrecisionResolver
 
@@ -97,13 +97,14 @@ def check(catalog: Catalog, request: CheckRequest) -> CheckAnswer:
     require_sound_check(catalog, request)
     model = known_model(catalog, request.model, request.config_json)
     accelerator = known_accelerator(catalog, request.accelerator)
-    checked = check_one(catalog, model, accelerator, request)
+    study = ModelStudy(catalog, model)
+    checked = check_one(study, accelerator, request)
     if checked.deployment is None:
-        return _impossible(catalog, model, accelerator, request, checked)
+        return _impossible(study, accelerator, request, checked)
     deployment = checked.deployment
     reasons = (*checked.reasons, *node_reasons(catalog, deployment), *hand_set_stages(catalog, deployment))
     is_plain = deployment.verdict == "fits" and not reasons
-    others = () if is_plain else tuple(_others(catalog, model, accelerator, request))
+    others = () if is_plain else tuple(_others(study, accelerator, request))
     return CheckAnswer(
         model=model.id,
         verdict=deployment.verdict,
@@ -126,27 +127,25 @@ def _verdict_reason(deployment: Deployment) -> Iterator[Reason]:
         yield Reason(code="MARGINAL", sentence="It fits, with under 8 % of the budget left for the cache.")
 
 
-def _impossible(
-    catalog: Catalog, model: Model, accelerator: Accelerator, request: CheckRequest, checked: Checked
-) -> CheckAnswer:
-    others = tuple(_others(catalog, model, accelerator, request))
+def _impossible(study: ModelStudy, accelerator: Accelerator, request: CheckRequest, checked: Checked) -> CheckAnswer:
+    others = tuple(_others(study, accelerator, request))
     why = " ".join(reason.sentence for reason in checked.reasons)
     return CheckAnswer(
-        model=model.id,
+        model=study.model.id,
         verdict="impossible",
         sentence=f"Not possible on {request.accelerator_count} x {accelerator.id}: {why}",
         deployment=None,
         reasons=checked.reasons,
         smaller_or_larger=others,
-        published=recipes(catalog, model, (accelerator.id,), others),
+        published=recipes(study.catalog, study.model, (accelerator.id,), others),
         statements=(SPEED_NOT_JUDGED,),
-        facts=facts_of(request, model, others),
+        facts=facts_of(request, study.model, others),
     )
 
 
-def _others(catalog: Catalog, model: Model, accelerator: Accelerator, request: CheckRequest) -> Iterator[Deployment]:
+def _others(study: ModelStudy, accelerator: Accelerator, request: CheckRequest) -> Iterator[Deployment]:
     """Yield what would hold it on the same accelerator: the asked precision first, then the other ways."""
-    sized = Sizing(catalog, model, _as_size(request), with_mtp=request.speculative_draft_tokens > 0).on((accelerator,))
+    sized = Sizing(study, _as_size(request), with_mtp=request.speculative_draft_tokens > 0).on((accelerator,))
     wanted = request.weight_format
     ordered = sorted(sized.candidates, key=lambda one: one.smallest_by_memory.way.number_format != wanted)
     for candidate in ordered:
@@ -182,7 +181,7 @@ def size(catalog: Catalog, request: SizeRequest) -> SizeAnswer:
     model = known_model(catalog, request.model, request.config_json)
     ids = request.accelerators or tuple(catalog.accelerators)
     accelerators = tuple(known_accelerator(catalog, name, "accelerators") for name in ids)
-    sized = Sizing(catalog, model, request).on(accelerators)
+    sized = Sizing(ModelStudy(catalog, model), request).on(accelerators)
     priced = sorted((one for one in sized.candidates if _price(one) is not None), key=_rank(request))
     unpriced = sorted((one for one in sized.candidates if _price(one) is None), key=_by_count)
     deployments = [_best(one) for one in (*priced, *unpriced)]

@@ -15,7 +15,7 @@ from domain.engine.layout_table import SMALLEST_SEQUENCE_BYTES, layout_table
 from domain.engine.memory import Division, StageContent, cache_bytes_per_sequence, sequence_capacity
 from domain.engine.parallelism import distinct_stages
 from domain.engine.question import known_accelerator, known_model
-from domain.engine.ways import PrecisionResolver
+from domain.engine.setting import ModelStudy
 from domain.quantity import Column
 
 SHAPE_FIELDS = (
@@ -67,9 +67,9 @@ def check_column(catalog: Catalog, requests: Sequence[CheckRequest]) -> CheckCol
         kv_capacity_tokens=np.full(len(requests), np.nan),
         sequence_capacity=np.full(len(requests), np.nan),
     )
-    resolvers: dict[tuple[str, str | None], PrecisionResolver] = {}
+    studies: dict[tuple[str, str | None], ModelStudy] = {}
     for rows in _rows_by_shape(requests):
-        shape = _shape(catalog, requests[rows[0]], resolvers)
+        shape = _shape(catalog, requests[rows[0]], studies)
         if shape is not None:
             _fill(result, shape, np.array(rows), loads[rows])
     return result
@@ -82,15 +82,13 @@ def _rows_by_shape(requests: Sequence[CheckRequest]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _shape(
-    catalog: Catalog, request: CheckRequest, resolvers: dict[tuple[str, str | None], PrecisionResolver]
-) -> Shape | None:
+def _shape(catalog: Catalog, request: CheckRequest, studies: dict[tuple[str, str | None], ModelStudy]) -> Shape | None:
     key = (request.model, request.config_json)
-    if key not in resolvers:
-        resolvers[key] = PrecisionResolver(catalog, known_model(catalog, *key))
+    if key not in studies:
+        studies[key] = ModelStudy(catalog, known_model(catalog, *key))
     accelerator = known_accelerator(catalog, request.accelerator)
-    precision = resolvers[key].resolve(accelerator, request.policy)
-    shape = shape_of(catalog, resolvers[key].model, accelerator, request, precision)
+    precision = studies[key].resolver.resolve(accelerator, request.policy)
+    shape = shape_of(studies[key], accelerator, request, precision)
     return shape if isinstance(shape, Shape) else None
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from domain.catalog.accelerator import Accelerator, Node
-from domain.catalog.model import Model
-from domain.catalog.release import Catalog
 from domain.engine.deployment import CheckRequest, Deployment
 from domain.engine.footprint import Footprint
 from domain.engine.judging import Place, best_row, evaluated, judged
@@ -21,8 +19,7 @@ from domain.engine.parallelism import (
 from domain.engine.precision import PrecisionAnswer, Way
 from domain.engine.question import engine_key
 from domain.engine.reason import Reason
-from domain.engine.setting import FootprintStore, Setting, engine_for, first_way, setting_for
-from domain.engine.ways import PrecisionResolver
+from domain.engine.setting import ModelStudy, Setting, engine_for, first_way, setting_for
 from domain.engine.wording import counted
 
 
@@ -46,10 +43,10 @@ class Shape:
     reasons: tuple[Reason, ...]
 
 
-def check_one(catalog: Catalog, model: Model, accelerator: Accelerator, request: CheckRequest) -> Checked:
+def check_one(study: ModelStudy, accelerator: Accelerator, request: CheckRequest) -> Checked:
     """Check one deployment; blanks are resolved as the engine would, see `shape_of`."""
-    precision = PrecisionResolver(catalog, model).resolve(accelerator, request.policy)
-    shape = shape_of(catalog, model, accelerator, request, precision)
+    precision = study.resolver.resolve(accelerator, request.policy)
+    shape = shape_of(study, accelerator, request, precision)
     if not isinstance(shape, Shape):
         return Checked(deployment=None, reasons=shape, precision=precision)
     tokens = float(request.load.input_tokens + request.load.output_tokens)
@@ -65,11 +62,7 @@ def check_one(catalog: Catalog, model: Model, accelerator: Accelerator, request:
 
 
 def shape_of(
-    catalog: Catalog,
-    model: Model,
-    accelerator: Accelerator,
-    request: CheckRequest,
-    precision: PrecisionAnswer,
+    study: ModelStudy, accelerator: Accelerator, request: CheckRequest, precision: PrecisionAnswer
 ) -> Shape | tuple[Reason, ...]:
     """Resolve precision, engine and layout; return the reasons when one of them cannot be.
 
@@ -79,10 +72,10 @@ def shape_of(
     way = first_way(precision.ways, request.weight_format)
     if way is None:
         return tuple(_no_way(request, precision))
-    setting = _setting(catalog, model, accelerator, request, way)
+    setting = _setting(study, accelerator, request, way)
     if isinstance(setting, Reason):
         return (setting,)
-    nodes = [node for node in catalog.nodes.values() if node.accelerator == accelerator.id]
+    nodes = [node for node in study.catalog.nodes.values() if node.accelerator == accelerator.id]
     layouts, obstacles = legal_layouts(setting, request)
     if not layouts:
         return tuple(obstacles) or (_no_product(request),)
@@ -102,11 +95,9 @@ def _no_way(request: CheckRequest, precision: PrecisionAnswer) -> Iterator[Reaso
             yield Reason(code=refused.code, sentence=refused.sentence)
 
 
-def _setting(
-    catalog: Catalog, model: Model, accelerator: Accelerator, request: CheckRequest, way: Way
-) -> Setting | Reason:
+def _setting(study: ModelStudy, accelerator: Accelerator, request: CheckRequest, way: Way) -> Setting | Reason:
     engine = engine_for(
-        catalog,
+        study.catalog,
         accelerator,
         way,
         asked=engine_key(request.engine, request.engine_version),
@@ -116,11 +107,11 @@ def _setting(
         asked = request.engine or "no serving engine of the catalog"
         return Reason(code="NO_ENGINE_RUNS_IT", sentence=f"{asked} runs {way.number_format} on {accelerator.name}.")
     return setting_for(
-        catalog,
+        study,
         accelerator,
         way,
         engine,
-        FootprintStore(catalog, model, with_mtp=request.speculative_draft_tokens > 0),
+        with_mtp=request.speculative_draft_tokens > 0,
         cache_format=request.kv_cache_format,
         memory_fraction=request.memory_fraction,
     )

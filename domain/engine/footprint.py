@@ -80,9 +80,9 @@ class Footprint:
     def balanced(self, stage_count: int) -> tuple[int, ...]:
         """Layers of each of ``stage_count`` stages such that the fullest is lightest; found once."""
         if stage_count not in self.stages:
-            loads = [self.layers[kind].weights_bytes for kind in self.model.pattern]
+            loads = [layer.weights_bytes for layer in self.layers]
             self.stages[stage_count] = balanced_stages(
-                loads,
+                [loads[kind] for kind in self.model.pattern],
                 stage_count,
                 first_extra=sum(share.size_bytes for share in self.first_stage),
                 last_extra=sum(share.size_bytes for share in self.last_stage),

@@ -34,7 +34,7 @@ from domain.quantity import Column
 WIDEST_TENSOR_PARALLEL = 64
 DEEPEST_PIPELINE = 16
 """Stages beyond which no layout is searched; such pipelines are not run for inference."""
-DEEPEST_WITH_ATTENTION_DATA = 4
+DEEPEST_WITH_ATTENTION_DATA = 2
 SMALLEST_SEQUENCE_BYTES = 1.0
 """Stands in for nothing where a stage keeps no cache, so that capacity is large and not infinite."""
 
@@ -78,7 +78,7 @@ class LayoutTable:
 
 def layout_table(footprint: Footprint, keeping: Keeping, layouts: Sequence[Layout], tokens: float) -> LayoutTable:
     """Evaluate every stage of every layout for sequences of ``tokens`` tokens."""
-    stages = [list(distinct_stages(footprint.model, layout.stage_layer_counts)) for layout in layouts]
+    stages = [distinct_stages(footprint.model, layout.stage_layer_counts) for layout in layouts]
     lengths = np.array([len(run) for run in stages], dtype=np.int64)
     rows = np.repeat(np.arange(len(layouts), dtype=np.int64), lengths)
     division = _division(layouts, rows)

@@ -215,8 +215,8 @@ def cache_room_bytes(
 
 
 def sequence_capacity(room_bytes: Number, bytes_per_sequence: Number) -> Number:
-    """Whole sequences that find room on one rank."""
-    return larger(whole_down(room_bytes / bytes_per_sequence), room_bytes * 0.0)
+    """Whole sequences that find room on one rank; 0 where there is no room."""
+    return larger(whole_down(room_bytes / bytes_per_sequence), bytes_per_sequence * 0.0)
 
 
 def cache_paddings(footprint: Footprint, engine: ServingEngine) -> tuple[float, ...]:

@@ -1,9 +1,9 @@
 """Layouts: how a model is divided over ranks, and which divisions are legal."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate
 
 from domain.catalog.model import (
@@ -198,18 +198,24 @@ class Stage:
     is_last: bool
 
 
-def distinct_stages(model: Model, stage_layer_counts: Sequence[int]) -> Iterator[Stage]:
-    """Yield each different stage once: equal stages need equal memory."""
-    seen: set[Stage] = set()
+def distinct_stages(model: Model, stage_layer_counts: tuple[int, ...]) -> tuple[Stage, ...]:
+    """Return each different stage once, in order: equal stages need equal memory."""
+    return _distinct_stages(model.pattern, len(model.layers), stage_layer_counts)
+
+
+@lru_cache(maxsize=16_384)
+def _distinct_stages(
+    pattern: tuple[int, ...], kind_count: int, stage_layer_counts: tuple[int, ...]
+) -> tuple[Stage, ...]:
+    stages: dict[Stage, None] = {}
     start = 0
     for place, count in enumerate(stage_layer_counts):
-        layers = model.pattern[start : start + count]
+        layers = pattern[start : start + count]
         start += count
         stage = Stage(
-            layer_counts=tuple(layers.count(kind) for kind in range(len(model.layers))),
+            layer_counts=tuple(layers.count(kind) for kind in range(kind_count)),
             is_first=place == 0,
             is_last=place == len(stage_layer_counts) - 1,
         )
-        if stage not in seen:
-            seen.add(stage)
-            yield stage
+        stages.setdefault(stage)
+    return tuple(stages)

@@ -19,6 +19,8 @@ class Search:
     evaluation: Evaluation
     nodes: tuple[Node, ...]
     accelerator_limit: int
+    replicas: Column
+    """Replicas that hold the load, per layout; infinite where a layout holds nothing."""
 
     @property
     def setting(self) -> Setting:
@@ -48,23 +50,24 @@ class Search:
         )
         return largest * self.devices_per_card
 
-    def replicas(self) -> Column:
-        """Replicas that hold the load, per layout; infinite where a layout holds nothing."""
-        with np.errstate(divide="ignore"):
-            return np.ceil(self.evaluation.load.concurrency / self.room.capacity)
+
+def replicas_for(evaluation: Evaluation) -> Column:
+    """Replicas that hold the load, per layout; infinite where a layout holds nothing."""
+    with np.errstate(divide="ignore"):
+        return np.ceil(evaluation.load.concurrency / evaluation.room.capacity)
 
 
 def smallest_by_memory(search: Search) -> Deployment | None:
     """The fewest accelerators on any legal layout, whatever the nodes."""
-    cards = np.ceil(search.table.ranks * search.replicas() / search.devices_per_card)
+    cards = np.ceil(search.table.ranks * search.replicas / search.devices_per_card)
     row = best_row((cards, *_preference(search)), cards <= search.accelerator_limit)
     if row is None:
         return None
     count = int(cards[row])
-    node = search.nodes[0] if search.nodes else None
+    node = max(search.nodes, key=lambda one: one.accelerator_count, default=None)
     place = Place(
         accelerator_count=count,
-        replicas=int(search.replicas()[row]),
+        replicas=int(search.replicas[row]),
         node=node,
         node_count=count / node.accelerator_count if node else None,
     )
@@ -78,20 +81,20 @@ def smallest_deployable(search: Search, *, allow_marginal: bool) -> Deployment |
         for node in search.nodes
         if (deployment := _on_nodes(search, node, allow_marginal=allow_marginal)) is not None
     ]
-    return min(found, key=lambda deployment: deployment.accelerator_count, default=None)
+    return min(found, key=lambda deployment: (deployment.accelerator_count, deployment.node_count), default=None)
 
 
 def _on_nodes(search: Search, node: Node, *, allow_marginal: bool) -> Deployment | None:
     table, node_ranks = search.table, node.accelerator_count * search.devices_per_card
     step = node.granularity_count * search.devices_per_card
-    replicas = search.replicas()
+    replicas = search.replicas
     ranks = np.ceil(table.ranks * replicas / step) * step
     group = table.tensor * table.attention_data
     inside = (group <= node_ranks) & ((node_ranks % group == 0) | (table.ranks <= node_ranks))
     allowed = inside & (ranks <= search.accelerator_limit * search.devices_per_card)
     if not allow_marginal:
         allowed &= search.room.least_fraction >= MARGINAL_ROOM_FRACTION
-    idle = ranks % table.ranks
+    idle = np.where(allowed, ranks, 0.0) % table.ranks
     row = best_row((ranks, idle, *_preference(search)), allowed)
     if row is None:
         return None

@@ -11,7 +11,7 @@ from domain.engine.footprint import Footprint, footprint
 from domain.engine.memory import Keeping, cache_paddings
 from domain.engine.precision import Way
 from domain.engine.storage import BITS_PER_BYTE, SIXTEEN_BITS_IN_BYTES
-from domain.engine.ways import runnable_engines, runs_on
+from domain.engine.ways import PrecisionResolver, runnable_engines, runs_on
 
 AUTOMATIC_CACHE = "auto"
 
@@ -40,22 +40,31 @@ class Setting:
         return "assumed" if self.accelerator.usable_memory_bytes is None else "measured"
 
 
-class FootprintStore:
-    """Footprints and keepings of one model, each made once for a question."""
+class ModelStudy:
+    """What is known of one model under one catalog, each piece worked out once: its ways and its footprints."""
 
-    def __init__(self, catalog: Catalog, model: Model, *, with_mtp: bool) -> None:
-        """Keep nothing yet."""
-        self._catalog = catalog
-        self._model = model
-        self._with_mtp = with_mtp
-        self._made: dict[str, Footprint] = {}
+    def __init__(self, catalog: Catalog, model: Model) -> None:
+        """Work out nothing yet but the order of the support rows."""
+        self.catalog = catalog
+        self.model = model
+        self.resolver = PrecisionResolver(catalog, model)
+        self._made: dict[tuple[str, bool], Footprint] = {}
+        self._paddings: dict[tuple[str, str], tuple[float, ...]] = {}
 
-    def of(self, number_format: str) -> Footprint:
+    def footprint(self, number_format: str, *, with_mtp: bool) -> Footprint:
         """Return the model's footprint in ``number_format``."""
-        if number_format not in self._made:
-            formats = self._catalog.number_formats
-            self._made[number_format] = footprint(self._model, formats[number_format], formats, with_mtp=self._with_mtp)
-        return self._made[number_format]
+        key = (number_format, with_mtp)
+        if key not in self._made:
+            formats = self.catalog.number_formats
+            self._made[key] = footprint(self.model, formats[number_format], formats, with_mtp=with_mtp)
+        return self._made[key]
+
+    def paddings(self, made: Footprint, engine: ServingEngine) -> tuple[float, ...]:
+        """Return the factors by which ``engine`` pads the cache of the model's layers."""
+        key = (engine.id, engine.version)
+        if key not in self._paddings:
+            self._paddings[key] = cache_paddings(made, engine)
+        return self._paddings[key]
 
 
 def engine_for(
@@ -94,17 +103,17 @@ def card_limits_for(engine: ServingEngine, device_bytes: float, generation: str)
 
 
 def setting_for(
-    catalog: Catalog,
+    study: ModelStudy,
     accelerator: Accelerator,
     way: Way,
     engine: ServingEngine,
-    footprints: FootprintStore,
     *,
+    with_mtp: bool,
     cache_format: str | None,
     memory_fraction: float | None,
 ) -> Setting:
     """Bring the facts together; blanks take the engine's defaults."""
-    made = footprints.of(way.number_format)
+    made = study.footprint(way.number_format, with_mtp=with_mtp)
     cache = cache_format or engine.default_cache_format
     return Setting(
         accelerator=accelerator,
@@ -116,8 +125,8 @@ def setting_for(
         keeping=Keeping(
             engine=engine,
             limits=card_limits(engine, accelerator),
-            cache_element_bytes=_element_bytes(catalog, cache),
-            state_padding=cache_paddings(made, engine),
+            cache_element_bytes=_element_bytes(study.catalog, cache),
+            state_padding=study.paddings(made, engine),
         ),
     )
 

@@ -4,19 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from domain.catalog.accelerator import Accelerator, Node
-from domain.catalog.model import Model
-from domain.catalog.release import Catalog
 from domain.catalog.serving_engine import ServingEngine
 from domain.engine.deployment import Candidate, Deployment, Rejection, SizeRequest
 from domain.engine.judging import Room, evaluated
 from domain.engine.layout_table import LayoutTable, layout_table, searched_layouts
 from domain.engine.parallelism import Layout
-from domain.engine.placement import Search, smallest_by_memory, smallest_deployable
+from domain.engine.placement import Search, replicas_for, smallest_by_memory, smallest_deployable
 from domain.engine.precision import RefusedFormat, Way
 from domain.engine.question import engine_key
 from domain.engine.reason import Reason
-from domain.engine.setting import FootprintStore, Setting, engine_for, setting_for
-from domain.engine.ways import PrecisionResolver
+from domain.engine.setting import ModelStudy, Setting, engine_for, setting_for
 from domain.engine.wording import counted, in_gb
 
 NEEDLESS = frozenset({"BF16_IS_BETTER", "WIDER_THAN_NEEDED", "NOT_SMALLER_THAN_STORED", "AGAINST_POLICY"})
@@ -35,16 +32,15 @@ class Sized:
 class Sizing:
     """One model sized on many accelerators; tables are shared between accelerators that need the same."""
 
-    def __init__(self, catalog: Catalog, model: Model, request: SizeRequest, *, with_mtp: bool = False) -> None:
+    def __init__(self, study: ModelStudy, request: SizeRequest, *, with_mtp: bool = False) -> None:
         """Group the nodes by accelerator; nothing is evaluated yet."""
-        self._catalog = catalog
+        self._study = study
         self._request = request
-        self._resolver = PrecisionResolver(catalog, model)
-        self._footprints = FootprintStore(catalog, model, with_mtp=with_mtp)
+        self._with_mtp = with_mtp
         self._layouts: dict[tuple[str, str], tuple[Layout, ...]] = {}
         self._tables: dict[tuple[str, str, str, str], LayoutTable] = {}
         self._nodes: dict[str, list[Node]] = {}
-        for node in catalog.nodes.values():
+        for node in study.catalog.nodes.values():
             self._nodes.setdefault(node.accelerator, []).append(node)
 
     def on(self, accelerators: tuple[Accelerator, ...]) -> Sized:
@@ -57,7 +53,7 @@ class Sizing:
         )
 
     def _on_one(self, accelerator: Accelerator) -> Iterator[Candidate | Rejection]:
-        precision = self._resolver.resolve(accelerator, self._request.policy)
+        precision = self._study.resolver.resolve(accelerator, self._request.policy)
         wanted = self._request.weight_format
         for refused in precision.refused:
             if refused.code not in NEEDLESS and wanted in {None, refused.number_format}:
@@ -68,7 +64,7 @@ class Sizing:
 
     def _with_way(self, accelerator: Accelerator, way: Way) -> Candidate | Rejection:
         asked = engine_key(self._request.engine, self._request.engine_version)
-        engine = engine_for(self._catalog, accelerator, way, asked=asked, attention_data_parallel=1)
+        engine = engine_for(self._study.catalog, accelerator, way, asked=asked, attention_data_parallel=1)
         if engine is None:
             return _rejection(
                 accelerator,
@@ -76,11 +72,11 @@ class Sizing:
                 Reason(code="NO_ENGINE_RUNS_IT", sentence=_no_engine(accelerator, way, asked)),
             )
         setting = setting_for(
-            self._catalog,
+            self._study,
             accelerator,
             way,
             engine,
-            self._footprints,
+            with_mtp=self._with_mtp,
             cache_format=self._request.kv_cache_format,
             memory_fraction=None,
         )
@@ -88,8 +84,10 @@ class Sizing:
 
     def _candidate(self, setting: Setting) -> Candidate | Rejection:
         table = self._table(setting)
+        evaluation = evaluated(table, setting, self._request.load)
         search = Search(
-            evaluation=evaluated(table, setting, self._request.load),
+            evaluation=evaluation,
+            replicas=replicas_for(evaluation),
             nodes=tuple(self._nodes.get(setting.accelerator.id, ())),
             accelerator_limit=self._request.max_accelerator_count,
         )

@@ -96,12 +96,12 @@ def _order(way: Way) -> tuple[int, float, float]:
 
 
 def _judged(question: _Question, number_format: NumberFormat) -> tuple[Way | RefusedFormat, ...]:
+    needless = _against_policy(question, number_format) or _needless(question, number_format)
+    if needless is not None:
+        return (_refusal(number_format, needless),)
     possible = arithmetics(question.accelerator, number_format, question.rows(number_format))
     if isinstance(possible, Lacking):
         return (_refusal(number_format, possible),)
-    needless = _needless(question, number_format) or _against_policy(question, number_format)
-    if needless is not None:
-        return (_refusal(number_format, needless),)
     return tuple(_way(question, number_format, arithmetic) for arithmetic in possible)
 
 
