@@ -10,10 +10,10 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
-from protovalidate import Validator
 
 from service.api.caller import CURRENT, Caller
-from service.api.refusal import DeadlineExpired, RequestInvalid, RequestUnreadable, status_of
+from service.api.refusal import DeadlineExpired, RequestUnreadable, status_of
+from service.api.validation import refuse_invalid
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,7 +33,6 @@ class Admission(grpc.aio.ServerInterceptor):
 
     def __init__(self, identify: Callable[[Context], Caller]) -> None:
         self._identify = identify
-        self._validator = Validator()
 
     async def intercept_service(
         self,
@@ -84,13 +83,8 @@ class Admission(grpc.aio.ServerInterceptor):
             caller = self._identify(context)
             CURRENT.set(caller)
             structlog.contextvars.bind_contextvars(subject=caller.subject, workspace=caller.workspace)
-            self._refuse_invalid(request)
+            refuse_invalid(request)
         return await _within_deadline(method(request, context), context)
-
-    def _refuse_invalid(self, request: Message) -> None:
-        violations = self._validator.collect_violations(request)
-        if violations:
-            raise RequestInvalid(tuple((_path(found.proto), found.proto.message) for found in violations))
 
 
 async def _end(status: grpc.Status, context: Context) -> NoReturn:
@@ -115,13 +109,3 @@ async def _within_deadline(answer: Awaitable[Message], context: Context) -> Mess
         if deadline.expired():
             raise DeadlineExpired from None
         raise
-
-
-def _path(violation: Any) -> str:  # noqa: ANN401 - the validator's own type is of another runtime
-    """Return where in the request a rule is broken, such as ``requirements.size.accelerators[2]``."""
-    path = ""
-    for element in violation.field.elements:
-        path += f".{element.field_name}"
-        if element.subscript is not None and element.subscript.field == "index":
-            path += f"[{element.subscript.value}]"
-    return path.removeprefix(".")

@@ -9,10 +9,12 @@ from typing import Generic, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
-from service.store.refusal import PageTokenInvalid
-
 DEFAULT_PAGE_SIZE = 100
 MARK_BYTES = 8
+
+
+class PageTokenInvalid(Exception):
+    """The page token was not given out for this list with these filters."""
 
 
 class Identified(Protocol):

@@ -12,8 +12,7 @@ from tonnage.v1 import deployment_pb2 as part
 from tonnage.v1 import plan_pb2 as pb
 from tonnage.v1 import sizing_pb2 as question
 
-from domain.catalog.release import Catalog
-from domain.engine.answer import ENGINE_VERSION, CheckAnswer, CheckRequest, SizeAnswer, SizeRequest
+from domain.engine.answer import CheckAnswer, CheckRequest, SizeAnswer, SizeRequest
 from domain.planning.evaluation import Evaluation, Requirements
 from domain.planning.happening import ActorId
 from domain.planning.plan import (
@@ -118,11 +117,6 @@ def digest(request: Message) -> bytes:
     asked.ClearField("request_id")
     asked.DiscardUnknownFields()
     return sha256(asked.SerializeToString(deterministic=True)).digest()
-
-
-def basis(catalog: Catalog) -> part.Basis:
-    """Return what an answer given now rests on."""
-    return part.Basis(catalog_release=catalog.release, catalog_digest=catalog.digest, engine_version=ENGINE_VERSION)
 
 
 def requirements(asked: Requirements) -> pb.Requirements:

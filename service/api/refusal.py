@@ -20,7 +20,9 @@ from grpc import StatusCode
 from domain.catalog.refusal import UnknownAccelerator, UnknownModel
 from domain.engine.answer import QuestionRefused
 from domain.planning import plan
+from service.api import page
 from service.api.caller import NotAuthenticated
+from service.api.validation import RequestInvalid
 from service.store import refusal as store
 
 DOMAIN = "tonnage"
@@ -36,16 +38,6 @@ class RequestUnreadable(Exception):
     """The bytes are not a message of the method's request type."""
 
 
-class RequestInvalid(Exception):
-    """Fields of the request break the rules of the contract."""
-
-    def __init__(self, violations: tuple[tuple[str, str], ...]) -> None:
-        self.violations = violations
-
-    def __str__(self) -> str:
-        return "; ".join(f"{field}: {description}" for field, description in self.violations)
-
-
 class DeadlineExpired(Exception):
     """The deadline passed before the answer was there."""
 
@@ -54,6 +46,7 @@ STATUS: dict[type[Exception], StatusCode] = {
     RequestUnreadable: StatusCode.INVALID_ARGUMENT,
     RequestInvalid: StatusCode.INVALID_ARGUMENT,
     QuestionRefused: StatusCode.INVALID_ARGUMENT,
+    page.PageTokenInvalid: StatusCode.INVALID_ARGUMENT,
     store.PageTokenInvalid: StatusCode.INVALID_ARGUMENT,
     UnknownAccelerator: StatusCode.NOT_FOUND,
     UnknownModel: StatusCode.NOT_FOUND,
