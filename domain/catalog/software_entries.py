@@ -33,29 +33,32 @@ def serving_engine(entry: Entry) -> ServingEngine:
 
 
 def format_support(entry: Entry) -> tuple[FormatSupport, ...]:
-    """Read what one source says of one engine and format: a path for each generation of accelerators."""
+    """Read what one source says of an engine and its formats: a path for each generation of accelerators."""
     table = entry.inside("paths")
-    paths = {generation: table.choice(generation, PATHS) for generation in table.keys()}
-    source = entry.ledger.name(entry.path, entry.value("source"))
-    engine, number = entry.text("engine"), entry.text("number_format")
-    version, note = entry.text("engine_version", empty=True), entry.text("note", empty=True)
-    for generation, path in paths.items():
-        where = f"format_support/{engine}/{number}/{generation}"
-        if where in entry.ledger.facts:
-            entry.refuse("", f"says again what engine {engine}, format {number} do on {generation}")
-        entry.ledger.facts[where] = Fact(value=path, kind="vendor", source=source, note=note)
-    return tuple(
-        FormatSupport(
-            engine=engine,
-            engine_version=version,
-            generation=generation,
-            number_format=number,
-            path=cast("FormatPath", path),
-            source=source,
-            note=note,
-        )
+    paths = {generation: cast("FormatPath", table.choice(generation, PATHS)) for generation in table.keys()}
+    shared = {
+        "engine": entry.text("engine"),
+        "engine_version": entry.text("engine_version", empty=True),
+        "source": entry.ledger.name(entry.path, entry.value("source")),
+        "note": entry.text("note", empty=True),
+    }
+    rows = tuple(
+        FormatSupport(generation=generation, number_format=number, path=path, **shared)
+        for number in entry.texts("number_formats")
         for generation, path in paths.items()
     )
+    for row in rows:
+        _keep_support(entry, row)
+    return rows
+
+
+def _keep_support(entry: Entry, row: FormatSupport) -> None:
+    """Keep the row as a fact; what one source has said once no other row may say again or deny."""
+    where = f"format_support/{row.engine}/{row.number_format}/{row.generation}"
+    said = {path: entry.ledger.facts[f"{where}/{path}"] for path in PATHS if f"{where}/{path}" in entry.ledger.facts}
+    if row.path in said or (said and "no" in {row.path, *said}):
+        entry.refuse("", f"{where} stands twice")
+    entry.ledger.facts[f"{where}/{row.path}"] = Fact(value=row.path, kind="vendor", source=row.source, note=row.note)
 
 
 def published_deployment(entry: Entry) -> PublishedDeployment:
