@@ -94,11 +94,11 @@ def _shape(catalog: Catalog, request: CheckRequest, studies: dict[tuple[str, str
 
 def _fill(result: CheckColumn, shape: Shape, rows: npt.NDArray[np.int64], loads: Column) -> None:
     tokens, concurrency = loads[:, 0] + loads[:, 1], loads[:, 2]
-    setting, layout = shape.setting, shape.layout
-    table = layout_table(setting.footprint, setting.keeping, [layout], 1.0)
+    setting = shape.setting
+    table = layout_table(setting.footprint, setting.keeping, [shape.degrees], 1.0)
     room = table.room_bytes(setting.device_usable_bytes, setting.memory_fraction, setting.engine)
     budget = room + table.weights_bytes + table.activations_bytes + table.reserve_bytes
-    copies = layout.attention_data_parallel * layout.replicas
+    copies = shape.degrees.attention_data * shape.replicas
     sequences = np.ceil(concurrency / copies)
     needs = _sequence_bytes(shape, tokens)
     headroom = np.min(room[:, None] - sequences * needs, axis=0)
@@ -112,14 +112,14 @@ def _fill(result: CheckColumn, shape: Shape, rows: npt.NDArray[np.int64], loads:
 
 def _sequence_bytes(shape: Shape, tokens: Column) -> Column:
     """Bytes of one sequence on each stage (rows) for each load (columns)."""
-    layout, setting = shape.layout, shape.setting
+    degrees, setting = shape.degrees, shape.setting
     division = Division(
-        tensor_parallel=np.full(1, float(layout.tensor_parallel)),
-        attention_data_parallel=np.full(1, float(layout.attention_data_parallel)),
-        expert_parallel=np.full(1, float(layout.expert_parallel)),
-        decode_context_parallel=np.full(1, float(layout.decode_context_parallel)),
+        tensor_parallel=np.full(1, float(degrees.tensor)),
+        attention_data_parallel=np.full(1, float(degrees.attention_data)),
+        expert_parallel=np.full(1, float(degrees.expert)),
+        decode_context_parallel=np.full(1, float(degrees.decode_context)),
     )
-    stages = distinct_stages(setting.footprint.model, layout.stage_layer_counts)
+    stages = distinct_stages(setting.footprint.model, degrees.stage_layer_counts)
     needs: Column = np.stack(
         [
             cache_bytes_per_sequence(

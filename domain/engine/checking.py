@@ -11,7 +11,7 @@ from domain.engine.footprint import Footprint
 from domain.engine.judging import Place, best_row, evaluated, judged
 from domain.engine.layout_table import LayoutTable, layout_table, stage_choices
 from domain.engine.parallelism import (
-    Layout,
+    Degrees,
     division_obstacle,
     expert_obstacle,
     expert_parallel_default,
@@ -37,7 +37,8 @@ class Shape:
     """A check with everything but the load resolved: one setting and one layout."""
 
     setting: Setting
-    layout: Layout
+    degrees: Degrees
+    replicas: int
     node: Node | None
     accelerator_count: int
     reasons: tuple[Reason, ...]
@@ -50,10 +51,10 @@ def check_one(study: ModelStudy, accelerator: Accelerator, request: CheckRequest
     if not isinstance(shape, Shape):
         return Checked(deployment=None, reasons=shape, precision=precision)
     tokens = float(request.load.input_tokens + request.load.output_tokens)
-    table = layout_table(shape.setting.footprint, shape.setting.keeping, [shape.layout], tokens)
+    table = layout_table(shape.setting.footprint, shape.setting.keeping, [shape.degrees], tokens)
     place = Place(
         accelerator_count=shape.accelerator_count,
-        replicas=shape.layout.replicas,
+        replicas=shape.replicas,
         node=shape.node,
         node_count=shape.accelerator_count / shape.node.accelerator_count if shape.node else None,
     )
@@ -76,13 +77,13 @@ def shape_of(
     if isinstance(setting, Reason):
         return (setting,)
     nodes = [node for node in study.catalog.nodes.values() if node.accelerator == accelerator.id]
-    layouts, obstacles = legal_layouts(setting, request)
-    if not layouts:
+    rows, obstacles = legal_layouts(setting, request)
+    if not rows:
         return tuple(obstacles) or (_no_product(request),)
-    chosen = _chosen(setting, layouts, nodes)
     return Shape(
         setting=setting,
-        layout=chosen,
+        degrees=_chosen(setting, rows, nodes),
+        replicas=request.replicas or 1,
         node=nodes[0] if nodes else None,
         accelerator_count=request.accelerator_count,
         reasons=tuple(obstacles),
@@ -127,13 +128,13 @@ def _no_product(request: CheckRequest) -> Reason:
     )
 
 
-def legal_layouts(setting: Setting, request: CheckRequest) -> tuple[list[Layout], list[Reason]]:
+def legal_layouts(setting: Setting, request: CheckRequest) -> tuple[list[Degrees], list[Reason]]:
     """Every legal layout that fills the asked devices, and why others are not legal."""
     ranks = request.accelerator_count * setting.accelerator.devices_per_card
     replicas = request.replicas or 1
     attention_data = request.attention_data_parallel or 1
     left, rest = divmod(ranks, replicas * attention_data)
-    layouts: list[Layout] = []
+    layouts: list[Degrees] = []
     obstacles: list[Reason] = []
     for tensor in _tensor_choices(request, left) if not rest else ():
         obstacle = _obstacle(setting, request, tensor, attention_data, left // tensor)
@@ -202,21 +203,14 @@ def _context_parallel_obstacle(footprint: Footprint, request: CheckRequest, tens
 
 def _staged(
     setting: Setting, request: CheckRequest, tensor: int, attention_data: int, stage_count: int
-) -> Iterator[Layout]:
+) -> Iterator[Degrees]:
     default = expert_parallel_default(setting.footprint.model, tensor, attention_data, setting.engine)
     for stages in stage_choices(setting.footprint, setting.engine, stage_count):
-        yield Layout(
-            tensor_parallel=tensor,
-            pipeline_parallel=stage_count,
-            expert_parallel=request.expert_parallel or default,
-            attention_data_parallel=attention_data,
-            decode_context_parallel=request.decode_context_parallel or 1,
-            replicas=request.replicas or 1,
-            stage_layer_counts=stages,
-        )
+        expert = request.expert_parallel or default
+        yield Degrees(tensor, stage_count, attention_data, expert, request.decode_context_parallel or 1, stages)
 
 
-def _chosen(setting: Setting, layouts: list[Layout], nodes: list[Node]) -> Layout:
+def _chosen(setting: Setting, layouts: list[Degrees], nodes: list[Node]) -> Degrees:
     if len(layouts) == 1:
         return layouts[0]
     table = layout_table(setting.footprint, setting.keeping, layouts, 1.0)

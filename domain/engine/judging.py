@@ -1,7 +1,7 @@
 """From a row of a layout table to a judged deployment, with its parts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -80,7 +80,7 @@ class Place:
 def judged(evaluation: Evaluation, row: int, place: Place) -> Deployment:
     """Return the deployment of one layout at the asked load, judged by its fullest stage."""
     setting, accelerator = evaluation.setting, evaluation.setting.accelerator
-    layout = replace(evaluation.table.layouts[row], replicas=place.replicas)
+    layout = evaluation.table.degrees[row].layout(place.replicas)
     memory = _memory(evaluation, row, place.replicas)
     price = accelerator.price_usd_per_hour
     return Deployment(

@@ -21,7 +21,7 @@ from domain.engine.memory import (
 )
 from domain.engine.model import Component
 from domain.engine.parallelism import (
-    Layout,
+    Degrees,
     Stage,
     default_stages,
     distinct_stages,
@@ -43,11 +43,9 @@ SMALLEST_SEQUENCE_BYTES = 1.0
 class LayoutTable:
     """Layouts (rows) and their distinct stages (columns below, a run of stages per layout)."""
 
-    layouts: tuple[Layout, ...]
+    degrees: tuple[Degrees, ...]
     starts: npt.NDArray[np.int64]
     """For each layout, where its stages begin."""
-    stage_rows: npt.NDArray[np.int64]
-    """For each stage, the layout it belongs to."""
     weights: dict[Component, Column]
     weights_bytes: Column
     activations_bytes: Column
@@ -76,60 +74,56 @@ class LayoutTable:
         return np.minimum.reduceat(values, self.starts)
 
 
-def layout_table(footprint: Footprint, keeping: Keeping, layouts: Sequence[Layout], tokens: float) -> LayoutTable:
+def layout_table(footprint: Footprint, keeping: Keeping, degrees: Sequence[Degrees], tokens: float) -> LayoutTable:
     """Evaluate every stage of every layout for sequences of ``tokens`` tokens."""
-    stages = [distinct_stages(footprint.model, layout.stage_layer_counts) for layout in layouts]
+    stages = [distinct_stages(footprint.model, row.stage_layer_counts) for row in degrees]
     lengths = np.array([len(run) for run in stages], dtype=np.int64)
-    rows = np.repeat(np.arange(len(layouts), dtype=np.int64), lengths)
-    division = _division(layouts, rows)
+    columns = np.array([row[:5] for row in degrees], dtype=np.float64)
+    division = _division(np.repeat(columns, lengths, axis=0))
     content = _content(footprint.model, [stage for run in stages for stage in run])
     weights = weights_bytes_by_component(footprint, division, content, keeping.engine)
-    sequence = cache_bytes_per_sequence(footprint, division, content, keeping, np.full(len(rows), tokens))
+    sequence = cache_bytes_per_sequence(footprint, division, content, keeping, np.full(int(lengths.sum()), tokens))
     return LayoutTable(
-        layouts=tuple(layouts),
+        degrees=tuple(degrees),
         starts=np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(lengths)[:-1])),
-        stage_rows=rows,
         weights=weights,
         weights_bytes=np.sum(list(weights.values()), axis=0),
         activations_bytes=activations_bytes(footprint, division, content, keeping),
         reserve_bytes=reserve_bytes(division, keeping.engine),
         sequence_bytes=np.maximum(sequence, SMALLEST_SEQUENCE_BYTES),
-        tensor=_column(layout.tensor_parallel for layout in layouts),
-        pipeline=_column(layout.pipeline_parallel for layout in layouts),
-        attention_data=_column(layout.attention_data_parallel for layout in layouts),
-        ranks=_column(layout.rank_count for layout in layouts),
-        hand_set=_column(_is_hand_set(layout, keeping.engine) for layout in layouts),
+        tensor=columns[:, 0],
+        pipeline=columns[:, 1],
+        attention_data=columns[:, 2],
+        ranks=columns[:, 0] * columns[:, 1] * columns[:, 2],
+        hand_set=np.array([_is_hand_set(row, keeping.engine) for row in degrees], dtype=np.float64),
     )
 
 
-def _is_hand_set(layout: Layout, engine: ServingEngine) -> bool:
-    own = default_stages(sum(layout.stage_layer_counts), layout.pipeline_parallel, engine)
-    return layout.stage_layer_counts != own
+def _is_hand_set(degrees: Degrees, engine: ServingEngine) -> bool:
+    own = default_stages(sum(degrees.stage_layer_counts), degrees.pipeline, engine)
+    return degrees.stage_layer_counts != own
 
 
-def _column(values: Iterable[float]) -> Column:
-    return np.array(list(values), dtype=np.float64)
-
-
-def _division(layouts: Sequence[Layout], rows: npt.NDArray[np.int64]) -> Division[Column]:
+def _division(columns: Column) -> Division[Column]:
     return Division(
-        tensor_parallel=_column(layout.tensor_parallel for layout in layouts)[rows],
-        attention_data_parallel=_column(layout.attention_data_parallel for layout in layouts)[rows],
-        expert_parallel=_column(layout.expert_parallel for layout in layouts)[rows],
-        decode_context_parallel=_column(layout.decode_context_parallel for layout in layouts)[rows],
+        tensor_parallel=columns[:, 0],
+        attention_data_parallel=columns[:, 2],
+        expert_parallel=columns[:, 3],
+        decode_context_parallel=columns[:, 4],
     )
 
 
 def _content(model: Model, stages: Sequence[Stage]) -> StageContent[Column]:
     counts = np.array([stage.layer_counts for stage in stages], dtype=np.float64)
+    ends = np.array([(stage.is_first, stage.is_last) for stage in stages], dtype=np.float64)
     return StageContent(
         layer_counts=tuple(counts[:, kind] for kind in range(len(model.layers))),
-        is_first=_column(stage.is_first for stage in stages),
-        is_last=_column(stage.is_last for stage in stages),
+        is_first=ends[:, 0],
+        is_last=ends[:, 1],
     )
 
 
-def searched_layouts(footprint: Footprint, engine: ServingEngine, rank_limit: int) -> tuple[Layout, ...]:
+def searched_layouts(footprint: Footprint, engine: ServingEngine, rank_limit: int) -> tuple[Degrees, ...]:
     """Every legal layout of one replica up to ``rank_limit`` ranks, with the engine's stages and balanced ones."""
     model = footprint.model
     return tuple(
@@ -152,20 +146,13 @@ def _attention_data_choices(footprint: Footprint, engine: ServingEngine, tensor:
 
 def _pipelines(
     footprint: Footprint, engine: ServingEngine, tensor: int, attention_data: int, rank_limit: int
-) -> Iterable[Layout]:
+) -> Iterable[Degrees]:
     depth = DEEPEST_PIPELINE if attention_data == 1 else DEEPEST_WITH_ATTENTION_DATA
     deepest = min(depth, footprint.model.layer_count, rank_limit // (tensor * attention_data))
+    expert = expert_parallel_default(footprint.model, tensor, attention_data, engine)
     for stage_count in range(1, (deepest if engine.pipeline_parallel else 1) + 1):
         for stages in stage_choices(footprint, engine, stage_count):
-            yield Layout(
-                tensor_parallel=tensor,
-                pipeline_parallel=stage_count,
-                expert_parallel=expert_parallel_default(footprint.model, tensor, attention_data, engine),
-                attention_data_parallel=attention_data,
-                decode_context_parallel=1,
-                replicas=1,
-                stage_layer_counts=stages,
-            )
+            yield Degrees(tensor, stage_count, attention_data, expert, 1, stages)
 
 
 def stage_choices(footprint: Footprint, engine: ServingEngine, stage_count: int) -> tuple[tuple[int, ...], ...]:

@@ -16,7 +16,7 @@ from domain.catalog.serving_engine import ServingEngine
 from domain.engine.footprint import Footprint, footprint
 from domain.engine.layout_table import LayoutTable, layout_table
 from domain.engine.memory import Keeping, cache_paddings
-from domain.engine.parallelism import Layout, default_stages
+from domain.engine.parallelism import Degrees, default_stages
 from domain.engine.setting import card_limits_for
 
 LOGITS_BYTES_GRID = np.arange(2.0, 64.0, 0.05)
@@ -136,22 +136,14 @@ class LogEngine:
     def _table(self, log: StartupLog, engine: ServingEngine) -> LayoutTable:
         made = self._footprint(log)
         stages = default_stages(log.model.layer_count, log.pipeline_parallel, engine)
-        layout = Layout(
-            tensor_parallel=log.tensor_parallel,
-            pipeline_parallel=log.pipeline_parallel,
-            expert_parallel=1,
-            attention_data_parallel=1,
-            decode_context_parallel=1,
-            replicas=1,
-            stage_layer_counts=stages,
-        )
+        degrees = Degrees(log.tensor_parallel, log.pipeline_parallel, 1, 1, 1, stages)
         keeping = Keeping(
             engine=engine,
             limits=card_limits_for(engine, log.device_bytes, log.generation),
             cache_element_bytes=log.cache_element_bytes,
             state_padding=cache_paddings(made, engine),
         )
-        return layout_table(made, keeping, [layout], float(log.max_model_tokens))
+        return layout_table(made, keeping, [degrees], float(log.max_model_tokens))
 
     def _footprint(self, log: StartupLog) -> Footprint:
         return footprint(log.model, log.number_format, self._formats, with_mtp=False)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import accumulate
+from typing import NamedTuple
 
 from domain.catalog.model import (
     CompressedAttention,
@@ -41,6 +42,34 @@ class Layout:
     def rank_count(self) -> int:
         """Devices that the layout occupies."""
         return self.tensor_parallel * self.attention_data_parallel * self.pipeline_parallel * self.replicas
+
+
+class Degrees(NamedTuple):
+    """A layout of one replica as a row of a table: cheap to make by the thousand."""
+
+    tensor: int
+    pipeline: int
+    attention_data: int
+    expert: int
+    decode_context: int
+    stage_layer_counts: tuple[int, ...]
+
+    @property
+    def rank_count(self) -> int:
+        """Devices that one replica occupies."""
+        return self.tensor * self.pipeline * self.attention_data
+
+    def layout(self, replicas: int) -> Layout:
+        """Return the layout of ``replicas`` such replicas."""
+        return Layout(
+            tensor_parallel=self.tensor,
+            pipeline_parallel=self.pipeline,
+            expert_parallel=self.expert,
+            attention_data_parallel=self.attention_data,
+            decode_context_parallel=self.decode_context,
+            replicas=replicas,
+            stage_layer_counts=self.stage_layer_counts,
+        )
 
 
 def division_obstacle(model: Model, tensor_parallel: int, engine: ServingEngine) -> Reason | None:

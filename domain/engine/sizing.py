@@ -8,7 +8,7 @@ from domain.catalog.serving_engine import ServingEngine
 from domain.engine.deployment import Candidate, Deployment, Rejection, SizeRequest
 from domain.engine.judging import Room, evaluated
 from domain.engine.layout_table import LayoutTable, layout_table, searched_layouts
-from domain.engine.parallelism import Layout
+from domain.engine.parallelism import Degrees
 from domain.engine.placement import Search, replicas_for, smallest_by_memory, smallest_deployable
 from domain.engine.precision import RefusedFormat, Way
 from domain.engine.question import engine_key
@@ -37,7 +37,7 @@ class Sizing:
         self._study = study
         self._request = request
         self._with_mtp = with_mtp
-        self._layouts: dict[tuple[str, str], tuple[Layout, ...]] = {}
+        self._layouts: dict[tuple[str, str], tuple[Degrees, ...]] = {}
         self._tables: dict[tuple[str, str, str, str], LayoutTable] = {}
         self._nodes: dict[str, list[Node]] = {}
         for node in study.catalog.nodes.values():
@@ -97,7 +97,8 @@ class Sizing:
                 setting.accelerator, setting.way, _does_not_fit(table, search.room, setting, self._request)
             )
         deployable = smallest_deployable(search, allow_marginal=True)
-        recommended = smallest_deployable(search, allow_marginal=False)
+        is_sound = deployable is not None and deployable.verdict == "fits"
+        recommended = deployable if is_sound else smallest_deployable(search, allow_marginal=False)
         return Candidate(
             smallest_by_memory=smallest,
             smallest_deployable=deployable,
@@ -121,7 +122,7 @@ class Sizing:
             )
         return self._tables[key]
 
-    def _legal_layouts(self, setting: Setting, engine: ServingEngine) -> tuple[Layout, ...]:
+    def _legal_layouts(self, setting: Setting, engine: ServingEngine) -> tuple[Degrees, ...]:
         key = (setting.way.number_format, engine.id)
         if key not in self._layouts:
             self._layouts[key] = searched_layouts(setting.footprint, engine, self._request.max_accelerator_count)
