@@ -60,7 +60,7 @@ def _scores(predictions: Sequence[Prediction]) -> Table:
     table = Table("metric", "group", *_right("votes", "median", "P90", "bias", "within 10 %", "within 25 %"))
     groups: dict[str, list[Prediction]] = {"all": list(predictions)}
     for prediction in predictions:
-        groups.setdefault(prediction.log.model.family, []).append(prediction)
+        groups.setdefault(prediction.log.lineage, []).append(prediction)
     for name, group in groups.items():
         table.add_row("KV tokens", name, *_figures(score([one.cache_error_fraction for one in group])))
         table.add_row("weights", name, *_figures(score([one.weights_error_fraction for one in group])))

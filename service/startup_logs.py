@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def read_startup_logs(path: Path, catalog: Catalog, engine: str) -> Iterator[Sta
             yield _log(printed, catalog)
 
 
-def _grouped(rows: Iterator[dict[str, str]] | csv.DictReader[str], engine: str) -> list[dict[str, str]]:
+def _grouped(rows: Iterable[dict[str, str]], engine: str) -> list[dict[str, str]]:
     """Bring the rows of one log together: every column but the metric, and the metrics by name."""
     logs: dict[tuple[str, ...], dict[str, str]] = {}
     for row in rows:

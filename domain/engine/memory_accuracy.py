@@ -4,6 +4,7 @@ The constants that no architecture explains (bytes per logit while sampling, wor
 allocator) are fitted on the logs of the other families, so that a score never rests on the family it scores.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -40,6 +41,12 @@ class StartupLog:
     activations_bytes: float
     outside_bytes: float
     cache_tokens: float
+
+    @property
+    def lineage(self) -> str:
+        """Family without its generation: Llama 3.1 and Llama 3.3 are one lineage and are left out together."""
+        letters = re.match(r"[A-Za-z]+", self.model.family)
+        return letters.group() if letters else self.model.family
 
     @property
     def vote(self) -> tuple[str, int, int, str]:
@@ -151,9 +158,9 @@ class LogEngine:
 
 def left_out_predictions(engine: LogEngine, logs: Sequence[StartupLog]) -> list[Prediction]:
     """Predict each log with constants fitted on all families but its own."""
-    families = sorted({log.model.family for log in logs})
-    fitted = {family: engine.fitted([log for log in logs if log.model.family != family]) for family in families}
-    return [engine.predicted(log, fitted[log.model.family]) for log in logs]
+    families = sorted({log.lineage for log in logs})
+    fitted = {family: engine.fitted([log for log in logs if log.lineage != family]) for family in families}
+    return [engine.predicted(log, fitted[log.lineage]) for log in logs]
 
 
 def votes(predictions: Sequence[Prediction]) -> list[Prediction]:
