@@ -266,8 +266,33 @@ END
 $$;
 """
 
-# Two doors to the log as a whole, for projections, exports and verification.
+# Two doors to the log as a whole, for projections, exports and verification; and, in one round trip, everything
+# that a command needs to know: what its request was answered before, and what has happened in its stream.
 READ = """
+CREATE FUNCTION read_for_command(
+    ours text, by_actor uuid, by_method text, by_request uuid, of_kind text, of_stream uuid
+) RETURNS TABLE (
+    digest bytea, request_stream uuid, request_revision bigint, request_position bigint,
+    request_recorded_at timestamptz, request_changed boolean,
+    first_position bigint, revision bigint, type text, schema_version integer, data text, actor_id uuid,
+    recorded_at timestamptz, effective_at timestamptz
+) LANGUAGE plpgsql SECURITY INVOKER SET search_path = public, pg_temp AS $$
+BEGIN
+    PERFORM set_config('tonnage.workspace', ours, true);
+    RETURN QUERY
+        SELECT r.digest, r.stream_id, r.revision, r.position, r.recorded_at, r.changed,
+            s.first_position, e.revision, e.type, e.schema_version, e.data::text, e.actor_id,
+            e.recorded_at, e.effective_at
+        FROM (SELECT) AS once
+        LEFT JOIN requests r ON r.workspace = ours AND r.actor_id = by_actor AND r.method = by_method
+            AND r.request_id = by_request
+        LEFT JOIN streams s ON s.workspace = ours AND s.kind = of_kind AND s.id = of_stream
+        LEFT JOIN events e ON e.workspace = ours AND e.stream_kind = of_kind AND e.stream_id = of_stream
+            AND e.position BETWEEN s.first_position AND s.position
+        ORDER BY e.revision;
+END
+$$;
+
 CREATE FUNCTION read_log(after_position bigint, most integer) RETURNS SETOF events
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -319,9 +344,10 @@ GRANT SELECT ON {table} TO {service};
 GRANTS = """
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT SELECT ON log_heads, alembic_version TO {service};
-REVOKE ALL ON FUNCTION append_events, read_log, first_position_at, add_event_partition, refuse_changes_of
+REVOKE ALL ON FUNCTION
+    append_events, read_for_command, read_log, first_position_at, add_event_partition, refuse_changes_of
     FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION append_events, read_log, first_position_at TO {service};
+GRANT EXECUTE ON FUNCTION append_events, read_for_command, read_log, first_position_at TO {service};
 """
 
 
@@ -337,6 +363,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the log and all that was in it."""
-    op.execute("DROP FUNCTION append_events, read_log, first_position_at, hash_event, hash_moment, hash_field")
+    op.execute("DROP FUNCTION append_events, read_for_command, read_log, first_position_at")
+    op.execute("DROP FUNCTION hash_event, hash_moment, hash_field")
     op.execute("DROP TABLE events, streams, requests, log_heads")
     op.execute("DROP FUNCTION add_event_partition, refuse_changes_of, refuse_change")

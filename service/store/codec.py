@@ -32,7 +32,7 @@ TYPES: dict[str, tuple[type[Happening], int]] = {
 UPCASTS: dict[tuple[str, int], Callable[[Plain], Plain]] = {}
 """For a type and a past version, what makes its data those of the next version."""
 
-_NAMES = {form: (name, version) for name, (form, version) in TYPES.items()}
+NAMES: dict[type, tuple[str, int]] = {form: (name, version) for name, (form, version) in TYPES.items()}
 
 
 class UnknownEvent(Exception):
@@ -51,9 +51,14 @@ class EncodedEvent:
 
 def encode(event: Happening) -> EncodedEvent:
     """Return ``event`` as the log keeps it."""
-    name, version = _NAMES[type(event)]
+    name, version = NAMES[type(event)]
     data = canonical(fields_to_plain(event, beside=IN_COLUMNS))
     return EncodedEvent(type=name, schema_version=version, data=data)
+
+
+def name_of(event: object) -> str:
+    """Return the stored name of the event's type."""
+    return NAMES[type(event)][0]
 
 
 def decode(encoded: EncodedEvent, *, actor: ActorId, recorded_at: datetime, effective_at: datetime) -> Happening:

@@ -6,8 +6,15 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from domain.planning.happening import ActorId
 from domain.planning.plan import Command
+from domain.planning.publication import FactChange
+from service.store.actors import Actors
+from service.store.appender import Appender
+from service.store.chain import Fault, LoggedEvent
+from service.store.database import connect, require_ready
 from service.store.entry import (
     EventFilter,
     Page,
@@ -18,6 +25,19 @@ from service.store.entry import (
     StoredEvent,
     Written,
 )
+from service.store.log import list_events, read_log, verify
+from service.store.plans import (
+    Attempt,
+    execute,
+    known_at,
+    list_plans,
+    read_history,
+    read_plan,
+    remembered,
+    until_revision,
+)
+from service.store.refusal import RevisionNotFound
+from service.store.releases import SYSTEM, content_of, publish
 
 
 class Store:
@@ -26,6 +46,11 @@ class Store:
     Every call may raise `StoreUnavailable` (see `service.store.refusal`): the database is away, and after a write
     its outcome is unknown; the same request id then answers what happened.
     """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._appender = Appender(engine)
+        self._actors = Actors(engine)
 
     @classmethod
     async def open(cls, url: str, *, connection_count: int = 10) -> Self:
@@ -37,11 +62,18 @@ class Store:
             StoreUnavailable: Nobody answers there.
 
         """
-        raise NotImplementedError
+        engine = connect(url, connection_count=connection_count)
+        try:
+            await require_ready(engine)
+        except BaseException:
+            await engine.dispose()
+            raise
+        return cls(engine)
 
     async def close(self) -> None:
         """Finish the writes that were accepted, then disconnect."""
-        raise NotImplementedError
+        await self._appender.close()
+        await self._engine.dispose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -53,19 +85,19 @@ class Store:
 
     async def ready(self) -> None:
         """Return when the database answers and is migrated; raise `StoreUnavailable` or `SchemaOutdated`."""
-        raise NotImplementedError
+        await require_ready(self._engine)
 
     async def actor(self, *, workspace: str, subject: str) -> ActorId:
         """Return the random id that stands for the authenticated ``subject``, a new one at first sight."""
-        raise NotImplementedError
+        return await self._actors.id_of(workspace, subject)
 
     async def subjects(self, *, workspace: str, actors: Collection[ActorId]) -> Mapping[ActorId, str]:
         """Return who the actors are; those that were erased are missing."""
-        raise NotImplementedError
+        return await self._actors.subjects_of(workspace, actors)
 
     async def erase_actor(self, *, workspace: str, subject: str) -> bool:
         """Forget who an actor is; what they did stays, under an id that nobody can resolve."""
-        raise NotImplementedError
+        return await self._actors.erase(workspace, subject)
 
     async def remembered(self, request: Request) -> Written | None:
         """Return what this request was answered before, None if it is new; ask before computing an answer.
@@ -74,7 +106,7 @@ class Store:
             RequestIdReused: The id stands for another request.
 
         """
-        raise NotImplementedError
+        return await remembered(self._engine, request)
 
     async def execute(
         self, request: Request, *, plan_id: UUID, command: Command, expected_revision: int | None
@@ -89,7 +121,8 @@ class Store:
             PlanRefused: See `domain.planning.plan`; nothing was written.
 
         """
-        raise NotImplementedError
+        attempt = Attempt(request=request, plan_id=plan_id, command=command, expected_revision=expected_revision)
+        return await execute(self._engine, self._appender, attempt)
 
     async def plan(
         self,
@@ -107,7 +140,16 @@ class Store:
             PositionNotReached: The history is shorter than ``at_least_position``.
 
         """
-        raise NotImplementedError
+        record = await read_plan(
+            self._engine,
+            workspace=workspace,
+            plan_id=plan_id,
+            narrowed=() if revision is None else until_revision(revision),
+            at_least_position=at_least_position,
+        )
+        if revision is not None and record.state.revision != revision:
+            raise RevisionNotFound
+        return record
 
     async def plan_as_of(
         self, *, workspace: str, plan_id: UUID, recorded_at: datetime, effective_at: datetime | None = None
@@ -119,11 +161,12 @@ class Store:
             RevisionNotFound: It did not exist then.
 
         """
-        raise NotImplementedError
+        narrowed = known_at(recorded_at, effective_at or recorded_at)
+        return await read_plan(self._engine, workspace=workspace, plan_id=plan_id, narrowed=narrowed)
 
     async def history(self, *, workspace: str, plan_id: UUID) -> tuple[StoredEvent, ...]:
         """Return every event of the plan, oldest first; raise `PlanNotFound` where there is none."""
-        raise NotImplementedError
+        return await read_history(self._engine, workspace=workspace, plan_id=plan_id)
 
     async def plans(
         self,
@@ -135,7 +178,14 @@ class Store:
         at_least_position: int | None = None,
     ) -> Page[PlanSummary]:
         """Return plans, newest draft first; a plan keeps its place in the list whatever happens to it."""
-        raise NotImplementedError
+        return await list_plans(
+            self._engine,
+            workspace=workspace,
+            chosen=chosen,
+            page_size=page_size,
+            page_token=page_token,
+            at_least_position=at_least_position,
+        )
 
     async def events(
         self,
@@ -147,17 +197,44 @@ class Store:
         at_least_position: int | None = None,
     ) -> Page[StoredEvent]:
         """Return events of the workspace, newest first."""
-        raise NotImplementedError
+        return await list_events(
+            self._engine,
+            workspace=workspace,
+            chosen=chosen,
+            page_size=page_size,
+            page_token=page_token,
+            at_least_position=at_least_position,
+        )
 
     async def publish_release(
-        self, *, release: str, digest: str, content: bytes, actor: ActorId, changes: tuple[str, ...] = ()
+        self, *, release: str, content: bytes, at: datetime, changes: tuple[FactChange, ...] = ()
     ) -> bool:
         """Enter a release of the catalog into the history, once; return whether it was new.
 
-        ``content`` is the canonical content that ``digest`` (SHA-256, hexadecimal) was taken of.
+        ``content`` is the canonical content; its SHA-256 is the release's digest.
+
+        Raises:
+            ReleaseNameTaken: Another release has this name.
+
         """
-        raise NotImplementedError
+        return await publish(
+            self._engine,
+            self._appender,
+            release=release,
+            content=content,
+            actor=await self._actors.id_of(SYSTEM, "tonnage"),
+            at=at,
+            changes=changes,
+        )
 
     async def release_content(self, digest: str) -> bytes:
         """Return the canonical content of the release with ``digest``; raise `ReleaseNotFound`."""
-        raise NotImplementedError
+        return await content_of(self._engine, digest)
+
+    async def log(self, *, after: int, most: int = 1_000) -> tuple[LoggedEvent, ...]:
+        """Return the next events of all workspaces after a position, gap-free and in order."""
+        return await read_log(self._engine, after=after, most=most)
+
+    async def verify(self) -> tuple[Fault, ...]:
+        """Read the whole log and return every place where it is not what was written."""
+        return tuple([fault async for fault in verify(self._engine)])
