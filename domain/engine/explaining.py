@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from domain.catalog.model import Model
 from domain.catalog.release import Catalog
+from domain.catalog.serving_engine import PublishedDeployment
 from domain.engine.deployment import Candidate, CheckRequest, Deployment, Load, PublishedRecipe, SizeRequest
-from domain.engine.parallelism import Layout, default_stages
+from domain.engine.parallelism import Layout, default_stages, division_obstacle
 from domain.engine.reason import Reason
 from domain.engine.wording import counted, in_gb
 
@@ -127,6 +128,12 @@ def recipes(
     """Return what vendors and engines document for this architecture, beside what was found here."""
     wanted = set(accelerators)
     deployments = list(found)
+    documented: dict[tuple[str, int, str, str], PublishedDeployment] = {}
+    for recipe in catalog.published_deployments:
+        if recipe.accelerator in wanted and _same_architecture(catalog, recipe.model, model):
+            what = (recipe.accelerator, recipe.accelerator_count, recipe.number_format, recipe.layout)
+            if what not in documented or recipe.model == model.id:
+                documented[what] = recipe
     return tuple(
         PublishedRecipe(
             accelerator=recipe.accelerator,
@@ -134,12 +141,9 @@ def recipes(
             number_format=recipe.number_format,
             layout=recipe.layout,
             source=recipe.source,
-            sentence=_compared(
-                recipe.accelerator, recipe.number_format, recipe.accelerator_count, recipe.note, deployments
-            ),
+            sentence=f"{recipe.note} {_compared(catalog, model, recipe, deployments)}".strip(),
         )
-        for recipe in catalog.published_deployments
-        if recipe.accelerator in wanted and _same_architecture(catalog, recipe.model, model)
+        for recipe in documented.values()
     )
 
 
@@ -154,19 +158,30 @@ def _same_architecture(catalog: Catalog, documented: str, model: Model) -> bool:
     )
 
 
-def _compared(accelerator: str, number_format: str, count: int, note: str, found: list[Deployment]) -> str:
+def _compared(catalog: Catalog, model: Model, recipe: PublishedDeployment, found: list[Deployment]) -> str:
+    """Compare with the smallest deployment here that is comfortable and fills its nodes, else with the smallest."""
     here = [
         deployment
         for deployment in found
-        if deployment.accelerator == accelerator and deployment.way.number_format == number_format
+        if deployment.accelerator == recipe.accelerator and deployment.way.number_format == recipe.number_format
     ]
     if not here:
-        return note
-    deployment = min(here, key=lambda one: one.accelerator_count)
-    comparison = (
-        "as found here" if deployment.accelerator_count == count else f"found here: {deployment_words(deployment)}"
-    )
-    return f"{note} Documented {count}, {comparison}.".strip()
+        return ""
+    deployment = min(here, key=lambda one: (one.verdict != "fits", _splits_a_node(catalog, one), one.accelerator_count))
+    count = deployment.accelerator_count
+    if count == recipe.accelerator_count:
+        return f"Documented {count}, as found here."
+    sentence = f"Documented {recipe.accelerator_count}, found here: {deployment_words(deployment)}."
+    engine = catalog.serving_engines[deployment.engine]
+    obstacle = division_obstacle(model, deployment.device_count, engine)
+    if count > recipe.accelerator_count or deployment.layout.pipeline_parallel == 1 or obstacle is None:
+        return sentence
+    return f"{sentence} One tensor group over {counted(count, 'accelerator')} would not do: {obstacle.sentence}"
+
+
+def _splits_a_node(catalog: Catalog, deployment: Deployment) -> bool:
+    node = catalog.nodes.get(deployment.node or "")
+    return node is not None and deployment.accelerator_count % node.granularity_count > 0
 
 
 def facts_of(request: CheckRequest | SizeRequest, model: Model, deployments: Iterable[Deployment]) -> tuple[str, ...]:
