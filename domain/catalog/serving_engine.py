@@ -48,7 +48,7 @@ class ServingEngine:
     """Captured graphs; outside ``memory_fraction`` where ``graphs_within_fraction`` is false."""
     graphs_within_fraction: bool
     attention_data_parallel: Literal["in_group", "separate", "none"]
-    """``in_group``: only attention and embedding are copied (SGLang); ``separate``: everything but the routed experts (vLLM)."""
+    """``in_group``: attention and embedding are copied (SGLang); ``separate``: all but the routed experts (vLLM)."""
     expert_parallel: Literal["ranks", "free", "none"]
     """``ranks``: all tensor x attention-data ranks or 1 (vLLM); ``free``: any divisor of them."""
     pipeline_parallel: bool

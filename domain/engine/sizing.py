@@ -16,7 +16,9 @@ from domain.engine.reason import Reason
 from domain.engine.setting import ModelStudy, Setting, engine_for, setting_for
 from domain.engine.wording import counted, in_gb
 
-NEEDLESS = frozenset({"BF16_IS_BETTER", "WIDER_THAN_NEEDED", "NOT_SMALLER_THAN_STORED", "AGAINST_POLICY"})
+NEEDLESS = frozenset(
+    {"BF16_IS_BETTER", "WIDER_THAN_NEEDED", "NOT_SMALLER_THAN_STORED", "SAVES_NOTHING", "AGAINST_POLICY"}
+)
 """Refusals that say a format would serve nothing here; they are no reason against the accelerator."""
 
 

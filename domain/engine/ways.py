@@ -16,6 +16,8 @@ from domain.engine.wording import in_gb, in_tflops
 
 QUALITY_ORDER: dict[Quality, int] = {"lossless": 0, "near_lossless": 1, "lossy": 2}
 LEAST_ELEMENT_BITS: dict[Policy, float] = {"lossless": 16.0, "allow_8bit": 8.0, "allow_4bit": 4.0}
+LEAST_SAVING = 0.95
+"""A quantisation that leaves more than this share of the bytes serves nothing."""
 SUPPORTING_PATHS: dict[Path, tuple[str, ...]] = {
     "native": ("native", "converted"),
     "quantized": ("native", "converted"),
@@ -122,9 +124,12 @@ def _needless(question: _Question, number_format: NumberFormat) -> Lacking | Non
         )
     if number_format.id == stored.id or number_format.id in FULL_FORMATS:
         return None
-    if number_format.element_bits < stored.element_bits or stored.id in FULL_FORMATS:
-        return None
     if _replaces_stored(question, number_format):
+        return None
+    if question.resolver.weights_bytes(number_format) > LEAST_SAVING * question.resolver.weights_bytes(stored):
+        sentence = f"{number_format.name} would leave almost every weight of this model as it is."
+        return Lacking(code="SAVES_NOTHING", sentence=sentence)
+    if number_format.element_bits < stored.element_bits or stored.id in FULL_FORMATS:
         return None
     sentence = f"The checkpoint is {stored.name} already; {number_format.name} would lose quality and save nothing."
     return Lacking(code="NOT_SMALLER_THAN_STORED", sentence=sentence)
