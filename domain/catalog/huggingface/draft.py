@@ -25,6 +25,8 @@ class Draft:
     mtp_layer_count: int = 0
     mtp_layer: Layer | None = None
     """None where MTP modules are of the last layer's kind."""
+    experts_stored: str | None = None
+    """Format of the routed experts where a quantised checkpoint stores them otherwise than the rest."""
     confidence: str = "high"
 
 
@@ -75,5 +77,3 @@ def hidden_size(fields: Fields) -> int:
 def vocabulary_size(fields: Fields) -> int:
     """Read the rows of the embedding table."""
     return fields.size("vocab_size", "padded_vocab_size")
-
-

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from domain.catalog.huggingface.harmless import is_harmless, is_structural
 
 MOST = 1 << 24
 """No width, count or vocabulary of a language model comes near it; a larger figure is a slip."""
 MOST_LAYERS = 1_000
+MOST_RATIO = 1_000
 SHOWN_CHARACTERS = 80
 
 
@@ -49,12 +51,16 @@ class Fields:
     A null is a missing field, as it is for transformers.
     """
 
-    def __init__(self, given: Mapping[str, object], path: str = "", parent: "Fields | None" = None) -> None:
+    def __init__(self, given: Mapping[Any, object], path: str = "", parent: "Fields | None" = None) -> None:
         self._given = given
         self._path = path
         self._read: set[str] = set()
         self.problems: list[FieldProblem] = parent.problems if parent else []
         self.remarks: list[str] = parent.remarks if parent else []
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all fields."""
+        return tuple(name for name in self._given if isinstance(name, str))
 
     def has(self, name: str) -> bool:
         """Whether the field is there and not null."""
@@ -144,7 +150,11 @@ class Fields:
         value = self.raw(name)
         if value is None:
             return None
-        if not isinstance(value, (list, tuple)) or len(value) != length or not all(_whole(v, least, most) for v in value):
+        if (
+            not isinstance(value, (list, tuple))
+            or len(value) != length
+            or not all(_whole(v, least, most) for v in value)
+        ):
             self.refuse(name, f"a list of {length} whole numbers from {least} to {most}")
             return None
         return tuple(value)
@@ -154,7 +164,11 @@ class Fields:
         value = self.raw(name)
         if value is None:
             return frozenset()
-        if not isinstance(value, (list, tuple)) or len(value) > length or not all(_whole(v, 0, length - 1) for v in value):
+        if (
+            not isinstance(value, (list, tuple))
+            or len(value) > length
+            or not all(_whole(v, 0, length - 1) for v in value)
+        ):
             self.refuse(name, f"a list of layer numbers from 0 to {length - 1}")
             return frozenset()
         return frozenset(value)
@@ -168,6 +182,25 @@ class Fields:
             self.refuse(name, "an object")
             return None
         return Fields(value, f"{self._path}{name}.", self)
+
+    def item(self, name: str, index: int) -> "Fields | None":
+        """Enter one object of a list; None where it is no object."""
+        value = self.raw(name)
+        item = value[index] if isinstance(value, (list, tuple)) and index < len(value) else None
+        if not isinstance(item, Mapping):
+            self.refuse(name, "a list of objects")
+            return None
+        return Fields(item, f"{self._path}{name}[{index}].", self)
+
+    def ratio(self, name: str) -> float | None:
+        """Read a number above 0 that need not be whole."""
+        value = self.raw(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MOST_RATIO:
+            self.refuse(name, f"a number above 0, at most {MOST_RATIO}")
+            return None
+        return float(value)
 
     def known(self, *names: str) -> None:
         """Take fields as read that say nothing about weights or caches in this architecture."""
@@ -199,4 +232,5 @@ def _whole(value: object, least: int, most: int) -> bool:
 
 
 def _is_on(value: object) -> bool:
-    return value not in (None, False, 0, "", "none") and value != [] and value != {} and value != ()
+    empty = isinstance(value, (list, tuple, Mapping)) and not value
+    return not empty and value not in (None, False, 0, "", "none")

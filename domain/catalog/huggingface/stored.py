@@ -1,7 +1,9 @@
 """How a checkpoint stores its weights, out of ``quantization_config`` and ``torch_dtype``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
+from domain.catalog.huggingface.exclusions import QUANTIZABLE, excluded_components
 from domain.catalog.huggingface.fields import Fields
 from domain.catalog.model import StoredWeights
 
@@ -13,17 +15,63 @@ DTYPES: Mapping[str, str] = {
     "float": "fp32",
     "float8_e4m3fn": "fp8",
 }
-WHOLE = 16
-"""Bits of a checkpoint that nobody quantised."""
+EXPERTS_ALONE = frozenset({"mxfp4", "int4_g32"})
+"""Formats that quantise routed experts alone unless the checkpoint says otherwise."""
+METHODS = (
+    *(
+        "fp8",
+        "fbgemm_fp8",
+        "deepseek_v4_fp8",
+        "compressed-tensors",
+        "mxfp4",
+        "modelopt",
+        "modelopt_fp4",
+        "modelopt_mixed",
+    ),
+    *("awq", "gptq", "auto-round", "bitsandbytes", "quark", "gptq_marlin", "awq_marlin", "compressed_tensors"),
+)
+MODELOPT_FORMATS: Mapping[str, str] = {"NVFP4": "nvfp4", "FP8": "fp8", "W4A16_AWQ": "int4_awq", "NVFP4_AWQ": "nvfp4"}
+QUARK_FORMATS: Mapping[str, str] = {
+    "fp4": "mxfp4",
+    "fp8_e4m3": "fp8",
+    "int8": "int8",
+    "int4": "int4_awq",
+    "uint4": "int4_awq",
+}
+EXCLUSIONS = (
+    "modules_to_not_convert",
+    "ignored_layers",
+    "ignore",
+    "exclude_modules",
+    "exclude",
+    "llm_int8_skip_modules",
+)
+NAMES_OF_FORMATS = ("nvfp4", "mxfp4", "fp8", "int8", "int4", "w8a8", "w4a16", "awq", "gptq", "gguf", "bnb")
+SMALL_GROUP = 32
 
 
-def stored_weights(outer: Fields, text: Fields) -> StoredWeights:
-    """Read the published format; BF16 where the config states none."""
-    format_id = _dtype(outer, text)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The format of quantised weights, and whether every linear layer has it."""
+
+    number_format: str
+    whole_model: bool = True
+
+
+def stored_weights(outer: Fields, text: Fields, layer_count: int, model_id: str) -> StoredWeights:
+    """Read the published format; BF16, with a remark, where the config states none."""
+    plain = _dtype(outer, text)
     quantization = outer.inside("quantization_config") or text.inside("quantization_config")
     if quantization is None:
-        return StoredWeights(number_format=format_id)
-    return _quantized(quantization, format_id, text)
+        _remark_on_name(outer, model_id, plain)
+        return StoredWeights(number_format=plain)
+    found = _found(quantization)
+    if found is None:
+        return StoredWeights(number_format=plain)
+    return StoredWeights(
+        number_format=found.number_format,
+        by_component=_by_component(quantization, found, plain, layer_count),
+    )
 
 
 def _dtype(outer: Fields, text: Fields) -> str:
@@ -34,3 +82,157 @@ def _dtype(outer: Fields, text: Fields) -> str:
         outer.remark("The config states no torch_dtype; BF16 is taken.")
         return "bf16"
     return DTYPES[named[0]]
+
+
+def _remark_on_name(fields: Fields, model_id: str, plain: str) -> None:
+    named = [name for name in NAMES_OF_FORMATS if name in model_id.lower()]
+    if named and not fields.has("quantization_config"):
+        fields.remark(
+            f"The name says {named[0].upper()}, but the config holds no quantization_config (it may stand in a file "
+            f"beside it): the weights are taken as {plain.upper()}."
+        )
+
+
+def _found(quantization: Fields) -> Found | None:
+    """Tell the format from the method; None where it cannot be told, which is then a problem of a named field."""
+    method = quantization.text("quant_method", METHODS)
+    if not method and not quantization.problems:
+        return _without_method(quantization)
+    match method.replace("_marlin", "").replace("compressed_tensors", "compressed-tensors"):
+        case "fp8" | "fbgemm_fp8" | "deepseek_v4_fp8":
+            return Found(number_format="fp8")
+        case "mxfp4":
+            return Found(number_format="mxfp4", whole_model=False)
+        case "awq" | "gptq" | "auto-round" as known:
+            return _by_bits(quantization, "int4_gptq" if known == "gptq" else "int4_awq")
+        case "bitsandbytes":
+            return _bitsandbytes(quantization)
+        case "compressed-tensors":
+            return _compressed_tensors(quantization)
+        case "modelopt" | "modelopt_fp4" | "modelopt_mixed":
+            return _modelopt(quantization)
+        case "quark":
+            return _quark(quantization)
+        case _:
+            return None
+
+
+def _without_method(quantization: Fields) -> Found | None:
+    if quantization.has("quant_algo"):
+        return _modelopt(quantization)
+    if quantization.has("config_groups"):
+        return _compressed_tensors(quantization)
+    quantization.refuse("quant_method", " or ".join(METHODS))
+    return None
+
+
+def _by_bits(quantization: Fields, four_bit: str) -> Found | None:
+    bits = quantization.size("bits", "w_bit", default=4, least=2, most=16)
+    formats = {4: four_bit, 8: "int8"}
+    if bits not in formats:
+        quantization.refuse("bits", "4 or 8")
+        return None
+    return Found(number_format=formats[bits])
+
+
+def _bitsandbytes(quantization: Fields) -> Found | None:
+    if quantization.flag("load_in_8bit", default=False) or quantization.flag("_load_in_8bit", default=False):
+        return Found(number_format="int8")
+    if quantization.flag("load_in_4bit", default=False) or quantization.flag("_load_in_4bit", default=False):
+        quantization.remark("NF4 of bitsandbytes is counted as INT4 in groups of 128.")
+        return Found(number_format="int4_awq")
+    quantization.refuse("load_in_4bit", "true, or load_in_8bit")
+    return None
+
+
+def _compressed_tensors(quantization: Fields) -> Found | None:
+    """Formats of all groups of layers; experts in one format and the rest in another is told by the first group."""
+    groups = quantization.inside("config_groups")
+    if groups is None:
+        quantization.refuse("config_groups", "an object with at least one group")
+        return None
+    formats = [found for found in map(_group_format, _parts(groups)) if found]
+    if not formats:
+        quantization.refuse("config_groups", "groups whose weights state num_bits 4 or 8 and type int or float")
+        return None
+    if len(set(formats)) > 1:
+        quantization.remark(
+            f"Weights are stored in {' and '.join(sorted(set(formats)))}; all are counted as {formats[0]}."
+        )
+    return Found(number_format=formats[0])
+
+
+def _parts(groups: Fields) -> Iterable[Fields]:
+    for name in groups.names():
+        group = groups.inside(name)
+        weights = group.inside("weights") if group else None
+        if weights is not None:
+            yield weights
+
+
+def _group_format(weights: Fields) -> str | None:
+    bits = weights.size("num_bits", default=8, least=1, most=16)
+    kind = weights.text("type", ("int", "float"), "int")
+    group = weights.optional_size("group_size", least=-1) or 0
+    match (kind, bits):
+        case ("float", 8):
+            return "fp8"
+        case ("int", 8):
+            return "int8"
+        case ("float", 4):
+            return "mxfp4" if group >= SMALL_GROUP else "nvfp4"
+        case ("int", 4):
+            return "int4_g32" if group == SMALL_GROUP else "int4_awq"
+        case _:
+            return None
+
+
+def _modelopt(quantization: Fields) -> Found | None:
+    inner = quantization.inside("quantization") or quantization
+    if not inner.has("quant_algo") and inner.has("config_groups"):
+        return _compressed_tensors(inner)
+    algorithm = inner.text("quant_algo", MODELOPT_FORMATS)
+    if not algorithm:
+        inner.refuse("quant_algo", " or ".join(MODELOPT_FORMATS))
+        return None
+    return Found(number_format=MODELOPT_FORMATS[algorithm])
+
+
+def _quark(quantization: Fields) -> Found | None:
+    whole = quantization.inside("global_quant_config")
+    weight = whole.inside("weight") if whole else None
+    kind = weight.text("dtype", QUARK_FORMATS) if weight else ""
+    if not kind:
+        quantization.refuse("global_quant_config", "an object whose weight.dtype is " + " or ".join(QUARK_FORMATS))
+        return None
+    return Found(number_format=QUARK_FORMATS[kind])
+
+
+def _by_component(quantization: Fields, found: Found, plain: str, layer_count: int) -> tuple[tuple[str, str], ...]:
+    """Components stored otherwise than the format usually has it, as (component, format)."""
+    if not found.whole_model:
+        return ()
+    excluded, partly = excluded_components(_exclusions(quantization), layer_count)
+    for component in sorted(partly):
+        quantization.remark(
+            f"A few layers keep {component} in {plain.upper()}; they are counted as {found.number_format}."
+        )
+    if found.number_format in EXPERTS_ALONE:
+        widened = (
+            component for component in QUANTIZABLE if component not in excluded and component != "routed_experts"
+        )
+        return tuple((component, found.number_format) for component in widened)
+    return tuple((component, plain) for component in QUANTIZABLE if component in excluded)
+
+
+def _exclusions(quantization: Fields) -> list[str]:
+    named: list[str] = []
+    for name in EXCLUSIONS:
+        value = quantization.raw(name)
+        if value is None:
+            continue
+        if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+            named.extend(value)
+        else:
+            quantization.refuse(name, "a list of module names")
+    return named

@@ -1,0 +1,95 @@
+"""Gemma 4: windows and full layers with heads of different width, experts beside a dense layer, inputs per layer."""
+
+from dataclasses import replace
+
+from domain.catalog.huggingface.attention import head_count, kv_head_count, window_of, windowed_layers
+from domain.catalog.huggingface.draft import Draft, hidden_size, vocabulary_size
+from domain.catalog.huggingface.experts import ExpertHabits, experts
+from domain.catalog.huggingface.fields import MOST_LAYERS, Fields
+from domain.catalog.model import DenseFeedForward, FeedForward, Layer, SelfAttention
+
+FULL_EVERY = 6
+DENSE_NORMS = 4
+EXPERT_NORMS = 7
+
+
+def read_gemma4(fields: Fields) -> Draft:
+    """Read a Gemma 4."""
+    layers = fields.layer_count()
+    windows = windowed_layers(fields, layers, window_of(fields), every=FULL_EVERY)
+    shared = fields.size("num_kv_shared_layers", default=0, least=0, most=MOST_LAYERS)
+    windowed, full = _attentions(fields)
+    input_size = fields.size("hidden_size_per_layer_input", default=0, least=0)
+    table = fields.size("vocab_size_per_layer_input", default=1) if input_size else 0
+    fields.known("use_double_wide_mlp", "vocab_size_per_layer_input")
+    thin, wide = _feed_forwards(fields)
+    stack = []
+    for index, window in enumerate(windows):
+        reuses = index >= layers - shared
+        attention = replace(full if window is None else windowed, window_tokens=window, reuses_cache=reuses)
+        half = wide if reuses else thin
+        norms = DENSE_NORMS if isinstance(half, DenseFeedForward) else EXPERT_NORMS
+        stack.append(
+            Layer(
+                attention=attention,
+                feed_forward=half,
+                norm_count=norms,
+                per_layer_input_size=input_size,
+                scale_count=1,
+            )
+        )
+    return Draft(
+        family="Gemma 4",
+        hidden_size=hidden_size(fields),
+        vocabulary_size=vocabulary_size(fields),
+        tied_embeddings=True,
+        layers=tuple(stack),
+        per_layer_vocabulary_size=table,
+    )
+
+
+def _attentions(fields: Fields) -> tuple[SelfAttention, SelfAttention]:
+    """Read the attention of windowed and of full layers."""
+    heads = head_count(fields)
+    width = fields.size("head_dim")
+    biased = fields.flag("attention_bias", default=False)
+    windowed = SelfAttention(
+        head_count=heads,
+        kv_head_count=kv_head_count(fields, heads),
+        head_dim=width,
+        value_head_dim=width,
+        qkv_bias=biased,
+        output_bias=biased,
+        query_key_norm="per_head",
+    )
+    joint = fields.flag("attention_k_eq_v", default=False)
+    full_width = fields.size("global_head_dim", default=width)
+    full_kv = (
+        kv_head_count(fields, heads, "num_global_key_value_heads") if _states_full_heads(fields, joint=joint) else None
+    )
+    full = replace(
+        windowed,
+        kv_head_count=full_kv or windowed.kv_head_count,
+        head_dim=full_width,
+        value_head_dim=full_width,
+        key_equals_value=joint,
+    )
+    return windowed, full
+
+
+def _states_full_heads(fields: Fields, *, joint: bool) -> bool:
+    """Full layers have key/value heads of their own number only where key equals value."""
+    return fields.raw("num_global_key_value_heads") is not None and joint
+
+
+def _feed_forwards(fields: Fields) -> tuple[FeedForward, FeedForward]:
+    """Read the feed-forward half of layers with a cache of their own, and of those that reuse one."""
+    width = fields.size("intermediate_size")
+    double = fields.flag("use_double_wide_mlp", default=False)
+    if fields.flag("enable_moe_block", default=False):
+        mixture = experts(fields, ExpertHabits())
+        sparse = replace(mixture, residual_intermediate_size=width, router_scales=True)
+        return sparse, replace(sparse, residual_intermediate_size=width * (2 if double else 1))
+    fields.only_off("num_experts")
+    thin = DenseFeedForward(intermediate_size=width, gated=True)
+    return thin, replace(thin, intermediate_size=width * (2 if double else 1))
