@@ -66,7 +66,7 @@ class Entry:
         """Whether the key is there and holds a table."""
         return isinstance(self._content.get(name), Mapping)
 
-    def keys(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """Return every key of the table."""
         return tuple(self._content)
 
@@ -82,7 +82,7 @@ class Entry:
             return ""
         if isinstance(value, str) and (value.strip() or empty):
             return value
-        self.refuse(name, "is missing" if value is None else "is not a text" if not isinstance(value, str) else "is empty")
+        self.refuse(name, _text_problem(value))
         return ""
 
     def texts(self, name: str, *, empty: bool = False) -> tuple[str, ...]:
@@ -187,11 +187,12 @@ class Entry:
 
     def _fact_kind(self, name: str, content: Mapping[str, object]) -> FactKind:
         kind = content.get("kind")
-        if kind not in FACT_KINDS:
-            known = ", ".join(FACT_KINDS)
-            self.refuse(name, "no kind" if kind is None else f"kind {kind!r} is not one of {known}{_offer(str(kind), FACT_KINDS)}")
-            return "assumed"
-        return cast("FactKind", kind)
+        if kind in FACT_KINDS:
+            return cast("FactKind", kind)
+        known = ", ".join(FACT_KINDS)
+        unknown = f"kind {kind!r} is not one of {known}{_offer(str(kind), FACT_KINDS)}"
+        self.refuse(name, "no kind" if kind is None else unknown)
+        return "assumed"
 
     def _fact_value(self, name: str, content: Mapping[str, object]) -> float | None:
         if content.get("kind") in BLANK_KINDS:
@@ -209,6 +210,12 @@ class Entry:
             return note
         self.refuse(name, "the note is not a text")
         return ""
+
+
+def _text_problem(value: object) -> str:
+    if value is None:
+        return "is missing"
+    return "is empty" if isinstance(value, str) else "is not a text"
 
 
 def refuse_unknown_keys(ledger: Ledger, path: str, content: Mapping[str, object], known: Iterable[str]) -> None:

@@ -48,7 +48,8 @@ def _content(
     ledger: Ledger,
 ) -> Content:
     def each(section: str, read: Callable[[Entry], Part]) -> dict[str, Part]:
-        return {key: _read(Entry(f"{section}/{key}", tables[section][key], ledger), read) for key in sorted(tables[section])}
+        entries = (Entry(f"{section}/{key}", tables[section][key], ledger) for key in sorted(tables[section]))
+        return {entry.key: _read(entry, read) for entry in entries}
 
     def every(section: str, read: Callable[[Entry], Part]) -> list[Part]:
         return [_read(Entry(f"{section}/{place}", item, ledger), read) for place, item in enumerate(lists[section], 1)]

@@ -1,11 +1,15 @@
 """A dataclass read from a table by its own annotations, so that a field and its key cannot drift apart."""
 
+from collections.abc import Hashable
 from dataclasses import MISSING, Field, fields
 from functools import cache
 from types import UnionType
-from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from domain.catalog.entry import Entry
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Record = TypeVar("Record")
 
@@ -17,7 +21,7 @@ def record(entry: Entry, kind: type[Record], **given: object) -> Record:
     A key may be missing only where the dataclass has a default or allows None.
     """
     values = dict(given)
-    for field, hint in _annotated(kind):
+    for field, hint in _annotated(cast("Hashable", kind)):
         if field.name not in values and entry.has(field.name):
             values[field.name] = _read(entry, field.name, hint)
         elif field.name not in values and _is_required(field):
@@ -26,9 +30,9 @@ def record(entry: Entry, kind: type[Record], **given: object) -> Record:
 
 
 @cache
-def _annotated(kind: type[object]) -> tuple[tuple[Field[object], object], ...]:
+def _annotated(kind: Hashable) -> tuple[tuple[Field[object], object], ...]:
     hints = get_type_hints(kind)
-    return tuple((field, hints[field.name]) for field in fields(kind))  # type: ignore[arg-type]
+    return tuple((field, hints[field.name]) for field in fields(cast("type[DataclassInstance]", kind)))
 
 
 def _is_required(field: Field[object]) -> bool:

@@ -1,9 +1,10 @@
 """Names that one part of a release uses for another: each must lead somewhere."""
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 from domain.catalog.content import Content
+from domain.catalog.model import StoredWeights
 
 
 class _Reference(NamedTuple):
@@ -38,16 +39,15 @@ def _hardware_references(content: Content) -> Iterator[_Reference]:
 
 def _model_references(content: Content) -> Iterator[_Reference]:
     for model in content.models.values():
-        yield from _formats(f"models/{model.id}", (model.stored.number_format, *dict(model.stored.by_component).values()), content)
+        yield from _formats(f"models/{model.id}", model.stored, content)
     for alias in content.aliases.values():
         yield _Reference(f"aliases/{alias.id}/model", "model", alias.model, content.models)
         if alias.stored:
-            stored = (alias.stored.number_format, *dict(alias.stored.by_component).values())
-            yield from _formats(f"aliases/{alias.id}", stored, content)
+            yield from _formats(f"aliases/{alias.id}", alias.stored, content)
 
 
-def _formats(path: str, names: Iterable[str], content: Content) -> Iterator[_Reference]:
-    for name in names:
+def _formats(path: str, stored: StoredWeights, content: Content) -> Iterator[_Reference]:
+    for name in (stored.number_format, *dict(stored.by_component).values()):
         yield _Reference(f"{path}/stored", "number format", name, content.number_formats)
 
 

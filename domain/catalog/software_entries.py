@@ -35,7 +35,7 @@ def serving_engine(entry: Entry) -> ServingEngine:
 def format_support(entry: Entry) -> tuple[FormatSupport, ...]:
     """Read what one source says of an engine and its formats: a path for each generation of accelerators."""
     table = entry.inside("paths")
-    paths = {generation: cast("FormatPath", table.choice(generation, PATHS)) for generation in table.keys()}
+    paths = {generation: cast("FormatPath", table.choice(generation, PATHS)) for generation in table.names()}
     shared = {
         "engine": entry.text("engine"),
         "engine_version": entry.text("engine_version", empty=True),
