@@ -105,7 +105,16 @@ def test_accelerators_are_as_published(catalog, name, memory_bytes, bandwidth, p
 
 # FP32 accumulation halves the 16-bit rate of GeForce cards but not their integer rate; Blackwell Ultra and the 5090
 # print FP4 at 3 and 4 times FP8; Gaudi 3 has one rate for both; peaks of the others double from width to width.
-HALF_RATE = {"rtx-4090-24", "rtx-4090-48", "rtx-5090", "rtx-3090", "rtx-3080-10", "rtx-3060-12", "rtx-3050-8"}
+HALF_RATE = {
+    "rtx-2080",
+    "rtx-4090-24",
+    "rtx-4090-48",
+    "rtx-5090",
+    "rtx-3090",
+    "rtx-3080-10",
+    "rtx-3060-12",
+    "rtx-3050-8",
+}
 LIKE_BF16 = {"gaudi3"}
 CUT_INT8 = {"b300-sxm", "gb300"}
 FP4_TIMES = {"b300-sxm": 3, "gb300": 3, "rtx-5090": 4}
@@ -123,11 +132,7 @@ def test_int8_peaks_are_twice_the_16_bit_ones(catalog):
         int8, fp16 = accelerator.peak_flops_per_s.get("int8"), accelerator.peak_flops_per_s.get("fp16")
         if not int8 or not fp16 or name in CUT_INT8 or accelerator.generation in {"volta", "pascal", "cdna2"}:
             continue
-        assert int8 / fp16 == pytest.approx(4 if is_half_rate(accelerator) else 2, rel=0.015), name
-
-
-def is_half_rate(accelerator):
-    return accelerator.id in HALF_RATE or accelerator.id in {"rtx-2080"}
+        assert int8 / fp16 == pytest.approx(4 if name in HALF_RATE else 2, rel=0.015), name
 
 
 def test_fp4_peaks_are_multiples_of_the_fp8_ones(catalog):
