@@ -8,7 +8,7 @@ import numpy as np
 from domain.catalog.accelerator import Accelerator, Node
 from domain.engine.deployment import CheckRequest, Deployment
 from domain.engine.footprint import Footprint
-from domain.engine.judging import Place, best_row, evaluated, judged
+from domain.engine.judging import best_row, evaluated, judged, placed, suited_node
 from domain.engine.layout_table import LayoutTable, layout_table, stage_choices
 from domain.engine.parallelism import (
     Degrees,
@@ -39,7 +39,7 @@ class Shape:
     setting: Setting
     degrees: Degrees
     replicas: int
-    node: Node | None
+    nodes: tuple[Node, ...]
     accelerator_count: int
     reasons: tuple[Reason, ...]
 
@@ -52,12 +52,8 @@ def check_one(study: ModelStudy, accelerator: Accelerator, request: CheckRequest
         return Checked(deployment=None, reasons=shape, precision=precision)
     tokens = float(request.load.input_tokens + request.load.output_tokens)
     table = layout_table(shape.setting.footprint, shape.setting.keeping, [shape.degrees], tokens)
-    place = Place(
-        accelerator_count=shape.accelerator_count,
-        replicas=shape.replicas,
-        node=shape.node,
-        node_count=shape.accelerator_count / shape.node.accelerator_count if shape.node else None,
-    )
+    group = shape.degrees.tensor * shape.degrees.attention_data / accelerator.devices_per_card
+    place = placed(shape.nodes, shape.accelerator_count, group, shape.replicas)
     deployment = judged(evaluated(table, shape.setting, request.load), 0, place)
     return Checked(deployment=deployment, reasons=shape.reasons, precision=precision)
 
@@ -76,15 +72,16 @@ def shape_of(
     setting = _setting(study, accelerator, request, way)
     if isinstance(setting, Reason):
         return (setting,)
-    nodes = [node for node in study.catalog.nodes.values() if node.accelerator == accelerator.id]
+    nodes = tuple(node for node in study.catalog.nodes.values() if node.accelerator == accelerator.id)
+    usual = suited_node(nodes, request.accelerator_count, 0.0)
     rows, obstacles = legal_layouts(setting, request)
     if not rows:
         return tuple(obstacles) or (_no_product(request),)
     return Shape(
         setting=setting,
-        degrees=_chosen(setting, rows, nodes),
+        degrees=_chosen(setting, rows, usual),
         replicas=request.replicas or 1,
-        node=nodes[0] if nodes else None,
+        nodes=nodes,
         accelerator_count=request.accelerator_count,
         reasons=tuple(obstacles),
     )
@@ -210,21 +207,17 @@ def _staged(
         yield Degrees(tensor, stage_count, attention_data, expert, request.decode_context_parallel or 1, stages)
 
 
-def _chosen(setting: Setting, layouts: list[Degrees], nodes: list[Node]) -> Degrees:
+def _chosen(setting: Setting, layouts: list[Degrees], node: Node | None) -> Degrees:
     if len(layouts) == 1:
         return layouts[0]
     table = layout_table(setting.footprint, setting.keeping, layouts, 1.0)
     room = table.least_by_layout(table.room_bytes(setting.device_usable_bytes, setting.memory_fraction, setting.engine))
     group = table.tensor * table.attention_data
-    crosses = (group > _node_devices(setting, nodes)).astype(np.float64)
+    joined = node.accelerator_count if node else setting.accelerator.link.domain_size
+    crosses = (group > joined * setting.accelerator.devices_per_card).astype(np.float64)
     order = (crosses, table.pipeline, table.hand_set, -table.tensor)
     row = best_row(order, room > 0.0)
     return layouts[_least_lacking(table, setting) if row is None else row]
-
-
-def _node_devices(setting: Setting, nodes: list[Node]) -> int:
-    largest = max((node.accelerator_count for node in nodes), default=setting.accelerator.link.domain_size)
-    return largest * setting.accelerator.devices_per_card
 
 
 def _least_lacking(table: LayoutTable, setting: Setting) -> int:

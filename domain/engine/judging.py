@@ -1,6 +1,6 @@
 """From a row of a layout table to a judged deployment, with its parts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,6 +98,29 @@ def judged(evaluation: Evaluation, row: int, place: Place) -> Deployment:
         cost_usd_per_hour=None if price is None else recorded(price * place.accelerator_count),
         power_w=None if accelerator.tdp_w is None else recorded(accelerator.tdp_w * place.accelerator_count),
     )
+
+
+def placed(nodes: Iterable[Node], accelerator_count: int, group_accelerators: float, replicas: int) -> Place:
+    """Place so many accelerators on the type of node that suits them: see `suited_node`."""
+    node = suited_node(nodes, accelerator_count, group_accelerators)
+    return Place(
+        accelerator_count=accelerator_count,
+        replicas=replicas,
+        node=node,
+        node_count=accelerator_count / node.accelerator_count if node else None,
+    )
+
+
+def suited_node(nodes: Iterable[Node], accelerator_count: int, group_accelerators: float) -> Node | None:
+    """The node type that joins a tensor group, leaves least over, takes fewest nodes, and is the smallest."""
+
+    def burden(node: Node) -> tuple[bool, int, int, int]:
+        bought = -(-accelerator_count // node.granularity_count) * node.granularity_count
+        boxes = -(-accelerator_count // node.accelerator_count)
+        crosses = group_accelerators > node.accelerator_count
+        return crosses, bought - accelerator_count, boxes, node.accelerator_count
+
+    return min(nodes, key=burden, default=None)
 
 
 def _memory(evaluation: Evaluation, row: int, replicas: int) -> Memory:

@@ -6,7 +6,7 @@ import numpy as np
 
 from domain.catalog.accelerator import Node
 from domain.engine.deployment import Deployment
-from domain.engine.judging import MARGINAL_ROOM_FRACTION, Evaluation, Place, Room, best_row, judged
+from domain.engine.judging import MARGINAL_ROOM_FRACTION, Evaluation, Place, Room, best_row, judged, placed
 from domain.engine.layout_table import LayoutTable
 from domain.engine.setting import Setting
 from domain.quantity import Column
@@ -63,14 +63,8 @@ def smallest_by_memory(search: Search) -> Deployment | None:
     row = best_row((cards, *_preference(search)), cards <= search.accelerator_limit)
     if row is None:
         return None
-    count = int(cards[row])
-    node = max(search.nodes, key=lambda one: one.accelerator_count, default=None)
-    place = Place(
-        accelerator_count=count,
-        replicas=int(search.replicas[row]),
-        node=node,
-        node_count=count / node.accelerator_count if node else None,
-    )
+    group = float(search.table.tensor[row] * search.table.attention_data[row]) / search.devices_per_card
+    place = placed(search.nodes, int(cards[row]), group, int(search.replicas[row]))
     return judged(search.evaluation, row, place)
 
 

@@ -39,8 +39,8 @@ class Sizing:
         self._study = study
         self._request = request
         self._with_mtp = with_mtp
-        self._layouts: dict[tuple[str, str], tuple[Degrees, ...]] = {}
-        self._tables: dict[tuple[str, str, str, str], LayoutTable] = {}
+        self._layouts: dict[tuple[str, str, int], tuple[Degrees, ...]] = {}
+        self._tables: dict[tuple[str, str, str, str, int], LayoutTable] = {}
         self._nodes: dict[str, list[Node]] = {}
         for node in study.catalog.nodes.values():
             self._nodes.setdefault(node.accelerator, []).append(node)
@@ -115,6 +115,7 @@ class Sizing:
             f"{engine.id}@{engine.version}",
             setting.cache_format,
             limits.card_class,
+            setting.accelerator.devices_per_card,
         )
         if key not in self._tables:
             load = self._request.load
@@ -125,9 +126,11 @@ class Sizing:
         return self._tables[key]
 
     def _legal_layouts(self, setting: Setting, engine: ServingEngine) -> tuple[Degrees, ...]:
-        key = (setting.way.number_format, engine.id)
+        devices = setting.accelerator.devices_per_card
+        key = (setting.way.number_format, engine.id, devices)
         if key not in self._layouts:
-            self._layouts[key] = searched_layouts(setting.footprint, engine, self._request.max_accelerator_count)
+            limit = self._request.max_accelerator_count * devices
+            self._layouts[key] = searched_layouts(setting.footprint, engine, limit)
         return self._layouts[key]
 
 
