@@ -15,13 +15,13 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -
 export BUF_CACHE_DIR := $(CURDIR)/$(VENV)/buf-cache
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench accuracy fuzz chaos proto lock clean
+.PHONY: help run test lint format bench accuracy fuzz chaos proto contract lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(RUNTIME) ## Start everything, make and print a first plan, serve until Ctrl-C
-	@$(BIN)/python -m service
+	@TONNAGE_DEVELOPMENT=$${TONNAGE_DEVELOPMENT-1} $(BIN)/python -m service --demonstrate
 
 test: $(DEV) ## Run the tests (ARGS="-k catalog" to choose)
 	@$(BIN)/python -m pytest $(ARGS)
@@ -57,6 +57,9 @@ proto: $(DEV) ## Generate the code beside the protos
 	cd proto && $(PROTOC) --grpc_python_out=. --mypy_grpc_out=quiet:. $$(grep -rl --include='*.proto' '^service ' . | LC_ALL=C sort)
 
 PROTOC = PATH="$(CURDIR)/$(BIN):$$PATH" python -m grpc_tools.protoc -I .
+
+contract: $(DEV) ## Record the protos as released: CI refuses what breaks them from then on
+	$(BIN)/buf build proto --output proto/base.binpb
 
 lock: ## Choose versions anew within pyproject.toml (ARGS=--upgrade for the newest); needs uv
 	@command -v uv > /dev/null || { echo "make lock needs uv on PATH (python3 -m pip install uv)" >&2; exit 1; }

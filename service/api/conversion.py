@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -50,22 +50,22 @@ def moment_of(message: Message, name: str) -> datetime | None:
     return getattr(message, name).ToDatetime(UTC) if message.HasField(name) else None
 
 
-def enum_number(enum: EnumDescriptor, literal: str) -> int:
+def enum_number(enum: Any, literal: str) -> int:  # noqa: ANN401 - stubs and runtime disagree on the descriptor
     """Return the number of the enum's value for a literal of the domain."""
-    return enum.values_by_name[_prefix(enum) + literal.upper()].number
+    return int(enum.values_by_name[_prefix(enum) + literal.upper()].number)
 
 
-def enum_literal(enum: EnumDescriptor, number: int) -> str | None:
+def enum_literal(enum: Any, number: int) -> str | None:  # noqa: ANN401 - as above
     """Return the domain's literal for a number of the enum; None is unspecified."""
-    literal = enum.values_by_number[number].name.removeprefix(_prefix(enum))
+    literal = str(enum.values_by_number[number].name).removeprefix(_prefix(enum))
     return None if literal == UNSPECIFIED else literal.lower()
 
 
 _ABSENT = object()
 
 
-def _prefix(enum: EnumDescriptor) -> str:
-    return enum.values_by_number[0].name.removesuffix(UNSPECIFIED)
+def _prefix(enum: Any) -> str:  # noqa: ANN401 - as above
+    return str(enum.values_by_number[0].name).removesuffix(UNSPECIFIED)
 
 
 @cache

@@ -1,0 +1,92 @@
+"""The command line put together: which command is found where, and how errors end it."""
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from domain.catalog.refusal import NotInCatalog
+from domain.engine.question import QuestionRefused
+from service.api.validation import RequestInvalid
+from service.cli import accuracy_command, catalog_command, plan_command, serve_command, sizing_command
+from service.cli.door import NeedsServer, ServerRefused
+from service.cli.names import NameNotUnderstood
+from service.cli.request import TimeNotUnderstood
+
+FAILED, BAD_INPUT = 1, 2
+
+BAD = (NameNotUnderstood, NeedsServer, NotInCatalog, QuestionRefused, RequestInvalid, TimeNotUnderstood)
+
+PLAN = typer.Typer(help="Keep plans on a server: draft, revise, approve, retire, show, list.", no_args_is_help=True)
+PLAN.command("draft")(plan_command.draft)
+PLAN.command("revise")(plan_command.revise)
+PLAN.command("approve")(plan_command.approve)
+PLAN.command("retire")(plan_command.retire)
+PLAN.command("show")(plan_command.show)
+PLAN.command("list")(plan_command.list_plans)
+
+APP = typer.Typer(
+    help="Which hardware a language model needs, at which precision, and why.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+APP.command("models")(catalog_command.list_models)
+APP.command("accelerators")(catalog_command.list_accelerators)
+APP.command("precision")(sizing_command.precision)
+APP.command("check")(sizing_command.check)
+APP.command("size")(sizing_command.size)
+APP.add_typer(PLAN, name="plan")
+APP.command("history")(plan_command.history)
+APP.command("serve")(serve_command.serve)
+APP.command("accuracy")(accuracy_command.accuracy)
+
+
+def _show_version(*, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - only --version needs it
+
+        typer.echo(f"tonnage {version('tonnage')}")
+        raise typer.Exit
+
+
+@APP.callback()
+def _tonnage(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=lambda wanted: _show_version(wanted=wanted), is_eager=True)
+    ] = False,
+) -> None:
+    """Which hardware a language model needs, at which precision, and why."""
+
+
+def run() -> None:
+    """Run the command that was typed; end with 2 for bad input, with 1 where something failed."""
+    try:
+        APP(prog_name="tonnage")
+    except BAD as refused:
+        _end(_lines(refused), BAD_INPUT)
+    except ServerRefused as refused:
+        _end(str(refused).split("\n"), BAD_INPUT if refused.is_bad_input else FAILED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(FAILED)
+
+
+def _lines(refused: Exception) -> list[str]:
+    match refused:
+        case QuestionRefused():
+            return [str(field) for field in refused.fields]
+        case RequestInvalid():
+            return [f"{field}: {description}" for field, description in refused.violations]
+        case _:
+            return str(refused).split("\n")
+
+
+def _end(lines: list[str], code: int) -> NoReturn:
+    from service.cli.screen import complaints  # noqa: PLC0415 - only where something went wrong
+
+    complaints().print("[bold red]error:[/] ", end="")
+    for line in lines:
+        complaints().print(line, markup=False)
+    sys.exit(code)

@@ -1,0 +1,25 @@
+"""Where log events go: JSON lines for collectors, or lines that a person reads on a terminal."""
+
+import logging
+import sys
+
+import structlog
+
+
+def keep_journal(*, log_format: str, is_quiet: bool) -> None:
+    """Write log events to standard error; ``is_quiet`` leaves out what went well."""
+    is_console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
+    renderer = structlog.dev.ConsoleRenderer() if is_console else structlog.processors.JSONRenderer()
+    rendered = [] if is_console else [structlog.processors.dict_tracebacks]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *rendered,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING if is_quiet else logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
