@@ -23,7 +23,6 @@ import pytest
 
 from domain.catalog.accelerator import Accelerator, Node
 from domain.catalog.model import LatentAttention, MixtureOfExperts
-from domain.catalog.release import Catalog
 from domain.engine.answer import (
     CheckAnswer,
     CheckRequest,
@@ -35,7 +34,7 @@ from domain.engine.answer import (
 )
 from domain.engine.model import cache_bytes_per_token, parameter_counts, weight_parts
 from domain.engine.storage import component_bytes, stored_bytes
-from service.release_files import built_in
+from tests.release import catalog
 
 HERE = Path(__file__).parent
 FILES = ("hardware", "memory", "quantization", "minimum_deployment")
@@ -45,11 +44,6 @@ VERDICTS = {"holds", "wrong", "depends"}
 SIXTEEN_BIT_BYTES = 2.0
 
 Expected = Mapping[str, Any]
-
-
-@cache
-def catalog() -> Catalog:
-    return built_in()
 
 
 @cache
