@@ -4,12 +4,9 @@ from collections.abc import Hashable
 from dataclasses import MISSING, Field, fields
 from functools import cache
 from types import UnionType
-from typing import TYPE_CHECKING, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from domain.catalog.entry import Entry
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 Record = TypeVar("Record")
 
@@ -32,7 +29,7 @@ def record(entry: Entry, kind: type[Record], **given: object) -> Record:
 @cache
 def _annotated(kind: Hashable) -> tuple[tuple[Field[object], object], ...]:
     hints = get_type_hints(kind)
-    return tuple((field, hints[field.name]) for field in fields(cast("type[DataclassInstance]", kind)))
+    return tuple((field, hints[field.name]) for field in fields(cast("Any", kind)))
 
 
 def _is_required(field: Field[object]) -> bool:

@@ -132,9 +132,9 @@ def test_a_slip_is_refused_with_the_path_of_the_fact(place, value, problem):
 @pytest.mark.parametrize(("place", "value", "problem"), SLIPS, ids=[slip[2] for slip in SLIPS])
 def test_a_refusal_begins_with_a_path_of_the_release(place, value, problem):
     sections = ("accelerators", "nodes", "models", "aliases", "number_formats", "serving_engines", "sources")
-    sections += ("format_support", "published_deployments", "acelerators")
+    lists = ("format_support", "published_deployments", "acelerators")
 
-    assert all(found.split(":")[0].split("/")[0] in sections for found in problems(spoiled(place, value)))
+    assert all(found.split(":")[0].split("/")[0] in (*sections, *lists) for found in problems(spoiled(place, value)))
 
 
 def test_all_problems_are_reported_at_once():
@@ -184,7 +184,7 @@ def test_the_newest_release_of_an_engine_goes_by_its_bare_name():
 
 def test_the_digest_does_not_depend_on_files_or_on_order():
     files = small_release.files()
-    one_file = {"all.toml": {}}
+    one_file: dict[str, dict[str, Any]] = {"all.toml": {}}
     for content in reversed(files.values()):
         for section in reversed(content):
             entries = content[section]
