@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import NamedTuple
 
 from domain.catalog.accelerator import Accelerator, Node
@@ -40,9 +40,14 @@ def written(content: object) -> bytes:
 
 
 def canonical(value: object) -> object:
-    """Return ``value`` in lists, mappings and plain values; a dataclass carries its name, a set is sorted."""
+    """Return ``value`` in lists, mappings and plain values; a dataclass carries its name, a set is sorted.
+
+    A field that holds its default is left out: a field that the code gains later must not change the digest of a
+    release that knows nothing of it.
+    """
     if is_dataclass(value):
-        return {"": type(value).__name__} | {part.name: canonical(getattr(value, part.name)) for part in fields(value)}
+        held = {part.name: getattr(value, part.name) for part in fields(value) if not _is_default(value, part)}
+        return {"": type(value).__name__} | {name: canonical(inner) for name, inner in held.items()}
     if isinstance(value, Mapping):
         return {str(key): canonical(inner) for key, inner in value.items()}
     if isinstance(value, frozenset):
@@ -50,3 +55,7 @@ def canonical(value: object) -> object:
     if isinstance(value, tuple):
         return [canonical(inner) for inner in value]
     return value
+
+
+def _is_default(value: object, part: Field[object]) -> bool:
+    return part.default is not MISSING and bool(getattr(value, part.name) == part.default)

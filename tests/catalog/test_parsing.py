@@ -1,10 +1,12 @@
 """What a release may say, and that every slip is refused with the path of the fact."""
 
 import math
+from dataclasses import field, make_dataclass
 from typing import Any
 
 import pytest
 
+from domain.catalog.content import digest
 from domain.catalog.parsing import parse
 from domain.catalog.refusal import CatalogError, UnknownAccelerator, UnknownModel
 from tests.catalog import small_release
@@ -214,6 +216,14 @@ def test_the_digest_is_the_same_for_a_whole_number_and_its_float():
     files = spoiled((*CARD, "memory_bytes", "value"), 80_000_000_000)
 
     assert parse("test", files).digest == parse("test", small_release.files()).digest
+
+
+def test_a_field_that_the_code_gains_later_leaves_digests_alone():
+    today = make_dataclass("Part", [("size", int)])
+    later = make_dataclass("Part", [("size", int), ("gate", bool, field(default=False))])
+
+    assert digest(later(size=3)) == digest(today(size=3))
+    assert digest(later(size=3, gate=True)) != digest(today(size=3))
 
 
 def test_an_alias_is_its_model_under_another_name():
