@@ -47,6 +47,8 @@ class LatentAttention:
     rope_head_dim: int
     value_head_dim: int
     indexer: SparseIndexer | None = None
+    output_gate: bool = False
+    """A projection as wide as all values gates the output (Kimi K3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,8 @@ class LinearAttention:
     group_count: int = 1
     """Groups of B and C in ``mamba2``."""
     state_element_bytes: float = 4.0
+    full_rank_gate: bool = False
+    """The output gate of ``kda`` is one projection instead of two of low rank (Kimi K3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +109,9 @@ class MixtureOfExperts:
     router_bias: bool = False
     expert_bias: bool = False
     latent_size: int | None = None
-    """Width in which the experts work when it is not the model's (Nemotron 3 Super)."""
+    """Width in which the experts work when it is not the model's (Nemotron 3 Super, Kimi K3)."""
+    latent_norm: bool = False
+    """A norm of ``latent_size`` stands behind the experts."""
     residual_intermediate_size: int = 0
     """A dense layer beside the experts (Grok 2, Gemma 4); 0 where there is none."""
     router_scales: bool = False
@@ -166,6 +172,8 @@ class Model:
     pattern: tuple[int, ...]
     """For each layer, first to last, the index of its kind in ``layers``."""
     final_norm_bias: bool = False
+    final_norm_count: int = 1
+    """Norms, and other vectors of the model's width, behind the last layer."""
     learned_position_count: int = 0
     output_head_bias: bool = False
     embedding_norm: bool = False

@@ -105,12 +105,13 @@ def latent_attention_parts(attention: LatentAttention, hidden_size: int) -> tupl
     expanded_width = attention.head_count * (attention.nope_head_dim + attention.value_head_dim)
     latent_width = attention.kv_lora_rank + attention.rope_head_dim
     query_rank = attention.query_lora_rank
+    values = attention.head_count * attention.value_head_dim
     return present(
         (
             matrix("attention", "none", hidden_size * ((query_rank or 0) + latent_width)),
             matrix("attention", "query_heads", (query_rank or hidden_size) * query_width),
             matrix("attention", "query_heads", attention.kv_lora_rank * expanded_width),
-            matrix("attention", "query_heads", attention.head_count * attention.value_head_dim * hidden_size),
+            matrix("attention", "query_heads", (2 if attention.output_gate else 1) * values * hidden_size),
             vector("norms", "none", (query_rank or 0) + attention.kv_lora_rank),
             *_indexer_parts(attention.indexer, hidden_size, query_rank or hidden_size),
         )
@@ -268,10 +269,12 @@ def kimi_delta_parts(attention: LinearAttention, hidden_size: int) -> tuple[Weig
     value_width = attention.value_head_count * attention.value_head_dim
     heads = attention.value_head_count
     rank = attention.value_head_dim
+    decay = hidden_size * rank, rank * key_width
+    gate = (0, hidden_size * value_width) if attention.full_rank_gate else (hidden_size * rank, rank * value_width)
     return (
         matrix("attention", "linear_heads", hidden_size * (2 * key_width + 2 * value_width + heads)),
-        matrix("attention", "none", 2 * hidden_size * rank),
-        matrix("attention", "linear_heads", rank * (key_width + value_width)),
+        matrix("attention", "none", decay[0] + gate[0]),
+        matrix("attention", "linear_heads", decay[1] + gate[1]),
         vector("attention", "linear_heads", attention.convolution_width * (2 * key_width + value_width)),
         vector("attention", "linear_heads", key_width + heads),
         vector("norms", "none", attention.value_head_dim),

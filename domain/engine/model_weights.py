@@ -65,6 +65,7 @@ def mixture_of_experts_parts(experts: MixtureOfExperts, hidden_size: int) -> tup
         (
             *_routed_parts(experts, experts.latent_size or hidden_size, inputs),
             matrix("dense_ffn", "none", 2 * hidden_size * (experts.latent_size or 0)),
+            vector("norms", "none", int(experts.latent_norm) * (experts.latent_size or 0)),
             matrix("shared_experts", "intermediate", matrices * hidden_size * experts.shared_intermediate_size),
             matrix("dense_ffn", "intermediate", matrices * hidden_size * residual),
             matrix("router", "none", hidden_size * (experts.expert_count + int(experts.shared_gate))),
@@ -174,7 +175,7 @@ def exit_weight_parts(model: Model) -> tuple[WeightPart, ...]:
     head_bias = int(model.output_head_bias) * model.vocabulary_size
     return present(
         (
-            vector("norms", "none", _norm_size(model)),
+            vector("norms", "none", model.final_norm_count * _norm_size(model)),
             *_stream_collector_parts(model),
             *(() if model.tied_embeddings else output_head_parts(model)),
             vector("output_head", "vocabulary", head_bias),

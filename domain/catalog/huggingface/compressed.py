@@ -24,7 +24,7 @@ def read_compressed(fields: Fields) -> Draft:
     """Read a DeepSeek V4."""
     layers = fields.layer_count()
     modules = mtp_layer_count(fields)
-    hashed = fields.size("num_hash_layers", default=0, least=0, most=MOST_LAYERS)
+    hashed = _hashed_layers(fields, layers)
     rates = compressions(fields, layers, modules)
     attention = _attention(fields)
     mixture = experts(fields, ExpertHabits())
@@ -50,9 +50,17 @@ def read_compressed(fields: Fields) -> Draft:
     )
 
 
+def _hashed_layers(fields: Fields, layers: int) -> int:
+    """Read how many of the first layers route by token id."""
+    labels = fields.labels("mlp_layer_types", layers, ("hash_moe", "moe"))
+    stated = fields.optional_size("num_hash_layers", least=0, most=MOST_LAYERS)
+    return stated if stated is not None else (labels or ()).count("hash_moe")
+
+
 def compressions(fields: Fields, layers: int, modules: int) -> tuple[int, ...]:
     """Tokens per cached entry of each layer, MTP modules behind them; 0 where there is the window alone."""
     total = layers + modules
+    fields.known("compress_rates")
     labels = fields.labels("layer_types", layers, RATES) if not fields.has("compress_ratios") else None
     if labels is not None:
         return (*(RATES[label] for label in labels), *(0,) * modules)

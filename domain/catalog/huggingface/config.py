@@ -1,5 +1,6 @@
 """From a config.json to a model of the catalog, or to a list of everything in it that cannot be used."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -10,6 +11,12 @@ from domain.catalog.huggingface.stored import stored_weights
 from domain.catalog.huggingface.towers import towers
 from domain.catalog.model import Model
 
+OF_TOWERS = re.compile(
+    r"""vision|image|visual|video|audio|speech|sound|projector|projection|patch|pixel|thumbnail|template|select_layer
+    |downsample|ps_version|alignment|multimodal|^mm_|merge|lora|anyres|connector|perceiver""",
+    re.VERBOSE,
+)
+"""Words in fields beside the language model that tell of its towers, which its own weights do not depend on."""
 MOST_POSITIONS = MOST << 4
 POSITIONS = (
     "max_position_embeddings",
@@ -38,7 +45,7 @@ def read_config(config: Mapping[str, object], *, id: str) -> Model:  # noqa: A00
     surroundings = _surroundings(outer, text, draft, id)
     text.close()
     if text is not outer:
-        outer.close()
+        outer.close(spared=OF_TOWERS)
     if outer.problems:
         raise ConfigError(outer.problems)
     return model_of(draft, surroundings, id)

@@ -18,6 +18,7 @@ class Draft:
     layers: tuple[Layer, ...]
     """Every layer, first to last."""
     final_norm_bias: bool = False
+    final_norm_count: int = 1
     learned_position_count: int = 0
     output_head_bias: bool = False
     embedding_norm: bool = False
@@ -55,6 +56,7 @@ def model_of(draft: Draft, surroundings: Surroundings, model_id: str) -> Model:
         layers=kinds,
         pattern=tuple(place[layer] for layer in draft.layers),
         final_norm_bias=draft.final_norm_bias,
+        final_norm_count=draft.final_norm_count,
         learned_position_count=draft.learned_position_count,
         output_head_bias=draft.output_head_bias,
         embedding_norm=draft.embedding_norm,

@@ -12,10 +12,10 @@ from domain.catalog.huggingface.gemma4 import read_gemma4
 from domain.catalog.huggingface.gpt import GPT_READERS
 from domain.catalog.huggingface.hybrid import (
     read_granite_hybrid,
-    read_kimi_linear,
     read_lightning,
     read_qwen_hybrid,
 )
+from domain.catalog.huggingface.kimi import read_kimi_linear
 from domain.catalog.huggingface.latent import LATENT_READERS
 from domain.catalog.huggingface.llama4 import read_llama4
 from domain.catalog.huggingface.mimo import read_mimo
@@ -66,6 +66,7 @@ WRAPPERS: Mapping[str, str] = {
     "qwen3_5_moe": "qwen3_5_moe_text",
     "kimi_vl": "deepseek_v3",
     "kimi_k25": "kimi_k2",
+    "kimi_k3": "kimi_linear",
     "internvl_chat": "qwen2",
     "internvl": "qwen2",
     "glm4v": "glm4v_text",

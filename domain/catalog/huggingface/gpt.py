@@ -92,7 +92,9 @@ GPT_READERS = {
     "gpt2": gpt(GptFamily(name="GPT-2", positions=("n_positions", "n_ctx"))),
     "gpt_bigcode": gpt(
         GptFamily(
-            name="StarCoder", positions=("n_positions", "n_ctx"), known=("inference_runner", "validate_runner_input")
+            name="StarCoder",
+            positions=("n_positions", "n_ctx"),
+            known=("inference_runner", "validate_runner_input", "num_key_value_heads"),
         )
     ),
     "gptj": gpt(

@@ -47,6 +47,7 @@ HARMLESS_PATTERN = re.compile(
     r"""
     .*(rope|rotary|dropout|pdrop|_eps$|epsilon|initializer|init_|_std$).*
     | .*token_id(s)?$ | .*token_index$ | (image|video|audio|vision)_token.* | mm_tokens_per_.* | .*soft_tokens_per_.*
+    | .*_act$ | .*activation.* | .*fp32.* | .*_loss_?.* | projector_.* | mm_projector.* | .*_alpha$ | .*_beta$
     | .*(loss|z_loss|jitter|aux).*coef.* | .*_loss.*
     | .*(softcap|soft_cap).*
     | _.* | .*(tokenizer|processor|preprocess|image_|video_|audio_|vision_feature).*

@@ -1,22 +1,19 @@
-"""Hybrids of softmax and linear attention: Qwen3-Next and 3.5, MiniMax-Text-01, Kimi Linear, Granite 4."""
+"""Hybrids of softmax and linear attention: Qwen3-Next and 3.5, MiniMax-Text-01, Granite 4."""
 
 from dataclasses import replace
 
 from domain.catalog.huggingface.attention import MOST_HEADS, self_attention
 from domain.catalog.huggingface.draft import Draft, hidden_size, vocabulary_size
 from domain.catalog.huggingface.experts import (
-    ALWAYS_BIASED,
     ExpertHabits,
     experts,
     feed_forwards,
     mtp_layer_count,
     shared_width,
-    sparse_after_first,
     sparse_by_step,
     stacked,
 )
 from domain.catalog.huggingface.fields import MOST_LAYERS, Fields
-from domain.catalog.huggingface.latent import DERIVED, latent_attention
 from domain.catalog.huggingface.nemotron import STATE_BYTES, mamba2
 from domain.catalog.model import Attention, DenseFeedForward, FeedForward, LinearAttention
 
@@ -98,8 +95,7 @@ def read_lightning(fields: Fields) -> Draft:
     fields.known(
         *(name for name in fields.names() if name.endswith(("_alpha", "_beta", "_alpha_factor", "_beta_factor")))
     )
-    if shared := fields.optional_size("shared_intermediate_size", least=0):
-        fields.refuse("shared_intermediate_size", f"0, not {shared}: shared experts of this family are not understood")
+    fields.only_off("shared_intermediate_size")
     mixture = experts(fields, ExpertHabits(width=("intermediate_size",)))
     return Draft(
         family="MiniMax",
@@ -110,61 +106,17 @@ def read_lightning(fields: Fields) -> Draft:
     )
 
 
-def read_kimi_linear(fields: Fields) -> Draft:
-    """Read a Kimi Linear: Kimi delta attention, with latent attention in the listed layers."""
-    layers = fields.layer_count()
-    fields.known(*DERIVED)
-    latent = latent_attention(fields)
-    part = fields.inside("linear_attn_config")
-    if part is None:
-        fields.refuse(
-            "linear_attn_config", "an object with full_attn_layers, num_heads, head_dim, short_conv_kernel_size"
-        )
-        part = Fields({}, "linear_attn_config.", fields)
-    full = _listed_layers(part, "full_attn_layers", layers)
-    _listed_layers(part, "kda_layers", layers)
-    heads = part.size("num_heads", most=MOST_HEADS)
-    width = part.size("head_dim")
-    linear = LinearAttention(
-        kind="kda",
-        key_head_count=heads,
-        value_head_count=heads,
-        key_head_dim=width,
-        value_head_dim=width,
-        convolution_width=part.size("short_conv_kernel_size"),
-    )
-    part.close()
-    fields.known("mla_use_nope", "moe_layer_freq", "layer_types")
-    return Draft(
-        family="Kimi",
-        hidden_size=hidden_size(fields),
-        vocabulary_size=vocabulary_size(fields),
-        tied_embeddings=False,
-        layers=stacked(
-            tuple(latent if index + 1 in full else linear for index in range(layers)),
-            feed_forwards(fields, sparse_after_first(fields, layers), ExpertHabits(router_bias=ALWAYS_BIASED)),
-        ),
-        mtp_layer_count=mtp_layer_count(fields),
-    )
-
-
-def _listed_layers(part: Fields, name: str, layers: int) -> frozenset[int]:
-    """Read layer numbers that count from 1."""
-    if not part.has(name):
-        part.refuse(name, f"a list of layer numbers from 1 to {layers}")
-    return part.chosen_layers(name, layers + 1)
-
-
 def read_granite_hybrid(fields: Fields) -> Draft:
     """Read a Granite 4 hybrid: Mamba-2 and softmax layers, experts where there are any, a dense layer beside them."""
     width = hidden_size(fields)
     layers = fields.layer_count()
     biased = fields.flag("attention_bias", default=False)
     softmax = self_attention(fields, width, qkv_bias=biased, output_bias=biased)
-    labels = fields.labels("layer_types", layers, ("mamba", "attention"))
+    labels = fields.labels("layer_types", layers, ("mamba", "attention", *KINDS))
     if labels is None:
         fields.refuse("layer_types", f"a list of {layers} out of mamba, attention")
-    mixer = mamba2(fields) if labels is None or "mamba" in labels else None
+    recurrent = [label in {"mamba", "linear_attention"} for label in labels or ("mamba",) * layers]
+    mixer = mamba2(fields) if any(recurrent) else None
     mamba_names = (name for name in fields.names() if name.startswith("mamba_"))
     fields.known(*mamba_names, "init_method", "normalization_function", "shared_intermediate_size", "intermediate_size")
     fields.only_off("mamba_proj_bias", "mlp_bias")
@@ -174,7 +126,7 @@ def read_granite_hybrid(fields: Fields) -> Draft:
         vocabulary_size=vocabulary_size(fields),
         tied_embeddings=False,
         layers=stacked(
-            tuple(mixer if label == "mamba" else softmax for label in labels or ("attention",) * layers),
+            tuple(mixer if is_recurrent else softmax for is_recurrent in recurrent),
             (_granite_half(fields),) * layers,
         ),
     )

@@ -1,7 +1,7 @@
 """Multi-head latent attention: DeepSeek V2 and V3, Kimi, GLM 5, and what follows them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from domain.catalog.huggingface.attention import MOST_HEADS, head_count
@@ -17,11 +17,15 @@ from domain.catalog.huggingface.experts import (
     sparse_after_first,
     stacked,
 )
-from domain.catalog.huggingface.fields import Fields
+from domain.catalog.huggingface.fields import MOST_LAYERS, Fields
 from domain.catalog.model import DenseFeedForward, FeedForward, LatentAttention, SparseIndexer
 
 DERIVED = ("head_dim", "qk_head_dim", "num_key_value_heads", "mlp_bias")
 """Latent attention has no use for them: widths of heads are stated one by one."""
+
+
+SKIP_OFFSET = 2
+"""Where layers share an index in turn: how many of the first ones keep their own, if the config does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +56,33 @@ def read_latent(fields: Fields, family: LatentFamily) -> Draft:
         hidden_size=width,
         vocabulary_size=vocabulary_size(fields),
         tied_embeddings=family.tied,
-        layers=stacked((attention,) * layers, _halves(fields, family, layers)),
+        layers=stacked(_indexed(fields, attention, layers), _halves(fields, family, layers)),
         mtp_layer_count=mtp_layer_count(fields),
     )
+
+
+def _indexed(fields: Fields, attention: LatentAttention, layers: int) -> tuple[LatentAttention, ...]:
+    """Leave the index out of layers that take over the choice of an earlier one."""
+    fields.known("layer_types", "index_share_for_mtp_iteration")
+    if attention.indexer is None:
+        return (attention,) * layers
+    shared = replace(attention, indexer=None)
+    return tuple(attention if chooses else shared for chooses in _choosing_layers(fields, layers))
+
+
+def _choosing_layers(fields: Fields, layers: int) -> tuple[bool, ...]:
+    """Tell of each layer whether it has an index: from a list, a pattern of F and S, or each n-th behind the first."""
+    labels = fields.labels("indexer_types", layers, ("full", "shared"))
+    pattern = fields.text("index_topk_pattern")
+    every = fields.size("index_topk_freq", default=1, most=MOST_LAYERS)
+    skipped = fields.size("index_skip_topk_offset", default=SKIP_OFFSET, least=0, most=MOST_LAYERS)
+    if labels is not None:
+        return tuple(label == "full" for label in labels)
+    if not pattern:
+        return tuple(max(index - skipped + 1, 0) % every == 0 for index in range(layers))
+    if len(pattern) != layers or set(pattern) - {"F", "S"}:
+        fields.refuse("index_topk_pattern", f"{layers} letters out of F (own index), S (shared)")
+    return tuple(letter == "F" for letter in pattern[:layers].ljust(layers, "F"))
 
 
 def _halves(fields: Fields, family: LatentFamily, layers: int) -> tuple[FeedForward, ...]:
@@ -98,6 +126,5 @@ LATENT_READERS: Mapping[str, Reader] = {
     "kimi_k2": latent(KIMI),
     "glm_moe_dsa": latent(LatentFamily(name="GLM", has_indexer=True)),
     "glm4_moe_lite": latent(LatentFamily(name="GLM")),
-    "axk1": latent(LatentFamily(name="A.X K1")),
     "minicpm3": latent(LatentFamily(name="MiniCPM", has_experts=False, tied=True)),
 }

@@ -221,7 +221,7 @@ def _by_component(quantization: Fields, found: Found, plain: str, layer_count: i
         widened = (
             component for component in QUANTIZABLE if component not in excluded and component != "routed_experts"
         )
-        return tuple((component, found.number_format) for component in widened)
+        return tuple((name, found.number_format) for name in widened)
     return tuple((component, plain) for component in QUANTIZABLE if component in excluded)
 
 

@@ -64,9 +64,26 @@ def join_merged(_: Fields, vision: Fields, width: int) -> int:
     return linear(own * side * side, width)
 
 
+def join_qwen(_: Fields, vision: Fields, width: int) -> int:
+    """The last layer of a merger whose output the encoder states."""
+    own, name = (
+        (vision.size("embed_dim"), "hidden_size")
+        if vision.has("embed_dim")
+        else (_vision_width(vision), "out_hidden_size")
+    )
+    side = vision.size("spatial_merge_size", default=encoders.MERGED)
+    return linear(own * side * side, vision.size(name, default=width))
+
+
 def join_nothing(_: Fields, __: Fields, ___: int) -> int:
     """The encoder ends in the language model's width."""
     return 0
+
+
+def join_kimi_k3(_: Fields, vision: Fields, width: int) -> int:
+    """Two layers without bias over merged patches, and a norm."""
+    merged = vision.size("mm_hidden_size", "vt_hidden_size") * encoders.MERGED * encoders.MERGED
+    return linear(merged, merged, bias=False) + linear(merged, width, bias=False) + width
 
 
 def join_llama4(_: Fields, vision: Fields, width: int) -> int:
@@ -98,8 +115,9 @@ TOWER_KINDS: Mapping[str, TowerKind] = {
     "mistral3": TowerKind(encoder=encoders.pixtral, joint=join_mistral),
     "kimi_vl": MOONVIT,
     "kimi_k25": MOONVIT,
-    "qwen2_vl": TowerKind(encoder=encoders.qwen2, joint=join_merged),
-    "qwen2_5_vl": TowerKind(encoder=encoders.qwen2_5, joint=join_merged),
+    "kimi_k3": TowerKind(encoder=encoders.moonvit2, joint=join_kimi_k3),
+    "qwen2_vl": TowerKind(encoder=encoders.qwen2, joint=join_qwen),
+    "qwen2_5_vl": TowerKind(encoder=encoders.qwen2_5, joint=join_qwen),
     "qwen3_vl": QWEN3,
     "qwen3_vl_moe": QWEN3,
     "qwen3_5": QWEN3,

@@ -77,6 +77,17 @@ def moonvit(vision: Fields) -> int:
     return embedding + depth(vision) * block(width, inner) + 4 * width + linear(merged, merged)
 
 
+def moonvit2(vision: Fields) -> int:
+    """Kimi K3's encoder: no biases, norms without bias, attention of a width of its own."""
+    width = vision.size("vt_hidden_size")
+    inner = vision.size("vt_intermediate_size")
+    attention = vision.size("qkv_hidden_size", default=width)
+    colours, side, _ = patches(vision)
+    tables = vision.size("init_pos_emb_height", default=64) * vision.size("init_pos_emb_width", default=64) * width
+    layer = 4 * width * attention + 2 * width * inner + 2 * width
+    return linear(colours * side * side, width, bias=False) + tables + depth(vision) * layer + width
+
+
 def qwen2(vision: Fields) -> int:
     """Qwen2-VL's encoder, with its merger but the last layer."""
     width = vision.size("embed_dim")
