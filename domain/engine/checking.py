@@ -19,7 +19,7 @@ from domain.engine.parallelism import (
 from domain.engine.precision import PrecisionAnswer, Way
 from domain.engine.question import engine_key
 from domain.engine.reason import Reason
-from domain.engine.setting import ModelStudy, Setting, engine_for, first_way, setting_for
+from domain.engine.setting import ModelStudy, Setting, engine_for, no_engine_sentence, setting_for
 from domain.engine.wording import counted
 
 
@@ -66,12 +66,9 @@ def shape_of(
     The layout does not depend on the load: the first legal one whose weights fit, tensor groups inside a node
     before wider ones, wide before deep; when none fits, the one that lacks least.
     """
-    way = first_way(precision.ways, request.weight_format)
-    if way is None:
-        return tuple(_no_way(request, precision))
-    setting = _setting(study, accelerator, request, way)
-    if isinstance(setting, Reason):
-        return (setting,)
+    setting = _first_setting(study, accelerator, request, precision)
+    if not isinstance(setting, Setting):
+        return setting
     nodes = tuple(node for node in study.catalog.nodes.values() if node.accelerator == accelerator.id)
     usual = suited_node(nodes, request.accelerator_count, 0.0)
     rows, obstacles = legal_layouts(setting, request)
@@ -85,6 +82,20 @@ def shape_of(
         accelerator_count=request.accelerator_count,
         reasons=tuple(obstacles),
     )
+
+
+def _first_setting(
+    study: ModelStudy, accelerator: Accelerator, request: CheckRequest, precision: PrecisionAnswer
+) -> Setting | tuple[Reason, ...]:
+    """The best way, or the best one in the asked format, that an engine is not documented to refuse."""
+    obstacles: list[Reason] = []
+    for way in precision.ways:
+        if request.weight_format in {None, way.number_format}:
+            setting = _setting(study, accelerator, request, way)
+            if isinstance(setting, Setting):
+                return setting
+            obstacles.append(setting)
+    return tuple(obstacles) or tuple(_no_way(request, precision))
 
 
 def _no_way(request: CheckRequest, precision: PrecisionAnswer) -> Iterator[Reason]:
@@ -102,8 +113,7 @@ def _setting(study: ModelStudy, accelerator: Accelerator, request: CheckRequest,
         attention_data_parallel=request.attention_data_parallel or 1,
     )
     if engine is None:
-        asked = request.engine or "no serving engine of the catalog"
-        return Reason(code="NO_ENGINE_RUNS_IT", sentence=f"{asked} runs {way.number_format} on {accelerator.name}.")
+        return Reason(code="NO_ENGINE_RUNS_IT", sentence=no_engine_sentence(accelerator, way, request.engine))
     return setting_for(
         study,
         accelerator,

@@ -8,6 +8,7 @@ from domain.catalog.serving_engine import PublishedDeployment
 from domain.engine.deployment import Candidate, CheckRequest, Deployment, Load, PublishedRecipe, SizeRequest
 from domain.engine.parallelism import Layout, default_stages, division_obstacle
 from domain.engine.reason import Reason
+from domain.engine.setting import is_known_to_run
 from domain.engine.wording import counted, in_gb
 
 SPEED_NOT_JUDGED = "Speed was not judged: this answer is about memory, precision and layout only."
@@ -82,6 +83,8 @@ def statements(deployment: Deployment, model: Model, request_load: Load) -> Iter
     if memory.usable_kind == "assumed":
         nominal = in_gb(memory.usable_bytes)
         yield f"No runtime report of this accelerator's memory is known: the nominal {nominal} per device is used."
+    if not is_known_to_run(deployment.way, deployment.engine.partition("@")[0]):
+        yield f"Whether {deployment.engine} runs {deployment.way.number_format} here is not known: no source says so."
     if layout.attention_data_parallel > 1:
         copied = dict(memory.weights_by_component_bytes).get("attention", 0.0)
         yield (

@@ -1,6 +1,5 @@
 """The setting of a question: model, accelerator, way and serving engine, with the facts that memory depends on."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.catalog.accelerator import Accelerator
@@ -72,18 +71,32 @@ def engine_for(
 ) -> ServingEngine | None:
     """Return the serving engine that is meant: the one asked for, or the catalog's first that runs the way.
 
+    None where it is documented not to; an engine of which nothing is known comes after those that are known to.
+
     With attention data parallelism asked and no engine named, an engine that keeps the ranks in one group comes first.
     """
+    refused = {support.engine for support in way.engines if support.answer == "no"}
     if asked is not None:
         engine = catalog.serving_engines[asked]
-        return engine if runs_on(engine, accelerator) else None
-    refused = {support.engine for support in way.engines if support.answer == "no"}
+        return engine if runs_on(engine, accelerator) and engine.id not in refused else None
     possible = [engine for engine in runnable_engines(catalog, accelerator) if engine.id not in refused]
     known = {support.engine for support in way.engines if support.answer == "yes"}
     possible.sort(key=lambda engine: engine.id not in known)
     if attention_data_parallel > 1:
         possible.sort(key=lambda engine: engine.attention_data_parallel != "in_group")
     return possible[0] if possible else None
+
+
+def is_known_to_run(way: Way, engine_id: str) -> bool:
+    """Whether a source says that the serving engine runs the way."""
+    return any(support.engine == engine_id and support.answer == "yes" for support in way.engines)
+
+
+def no_engine_sentence(accelerator: Accelerator, way: Way, asked: str | None) -> str:
+    """Say that no engine, or not the one asked for, runs ``way`` on ``accelerator``."""
+    if asked is not None:
+        return f"{asked} does not run {way.number_format} on {accelerator.name}."
+    return f"No serving engine of the catalog runs {way.number_format} on {accelerator.name}."
 
 
 def card_limits(engine: ServingEngine, accelerator: Accelerator) -> BatchingLimits:
@@ -135,8 +148,3 @@ def _element_bytes(catalog: Catalog, cache_format: str) -> float:
     if cache_format == AUTOMATIC_CACHE:
         return SIXTEEN_BITS_IN_BYTES
     return catalog.number_formats[cache_format].storage_bits / BITS_PER_BYTE
-
-
-def first_way(ways: Sequence[Way], number_format: str | None) -> Way | None:
-    """The best way, or the best one in the asked format."""
-    return next((way for way in ways if number_format in {None, way.number_format}), None)

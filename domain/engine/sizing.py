@@ -13,7 +13,7 @@ from domain.engine.placement import Search, replicas_for, smallest_by_memory, sm
 from domain.engine.precision import RefusedFormat, Way
 from domain.engine.question import engine_key
 from domain.engine.reason import Reason
-from domain.engine.setting import ModelStudy, Setting, engine_for, setting_for
+from domain.engine.setting import ModelStudy, Setting, engine_for, is_known_to_run, no_engine_sentence, setting_for
 from domain.engine.wording import counted, in_gb
 
 NEEDLESS = frozenset(
@@ -71,7 +71,7 @@ class Sizing:
             return _rejection(
                 accelerator,
                 way,
-                Reason(code="NO_ENGINE_RUNS_IT", sentence=_no_engine(accelerator, way, asked)),
+                Reason(code="NO_ENGINE_RUNS_IT", sentence=no_engine_sentence(accelerator, way, self._request.engine)),
             )
         setting = setting_for(
             self._study,
@@ -146,12 +146,6 @@ def _rejection(accelerator: Accelerator, way: Way, reason: Reason) -> Rejection:
     return Rejection(accelerator=accelerator.id, number_format=way.number_format, reason=reason)
 
 
-def _no_engine(accelerator: Accelerator, way: Way, asked: str | None) -> str:
-    if asked is not None:
-        return f"{asked} does not run on {accelerator.name}."
-    return f"No serving engine of the catalog runs {way.number_format} on {accelerator.name}."
-
-
 def _does_not_fit(table: LayoutTable, room: Room, setting: Setting, request: SizeRequest) -> Reason:
     within = table.ranks <= request.max_accelerator_count * setting.accelerator.devices_per_card
     shortfall = -float(room.least_bytes[within].max())
@@ -175,6 +169,9 @@ def _reasons(search: Search, deployable: Deployment | None, recommended: Deploym
     elif recommended is None or recommended.accelerator_count > deployable.accelerator_count:
         count = counted(deployable.accelerator_count, "accelerator")
         yield Reason(code="MARGINAL", sentence=f"{count} hold it, with under 8 % of the budget left for the cache.")
+    if not is_known_to_run(search.setting.way, search.setting.engine.id):
+        sentence = f"No source says that {search.setting.engine.name} runs {search.setting.way.number_format} here."
+        yield Reason(code="ENGINE_SUPPORT_NOT_KNOWN", sentence=sentence)
     if search.setting.usable_kind == "assumed":
         nominal = in_gb(accelerator.memory_bytes)
         sentence = f"What a runtime reports on {accelerator.name} is not known; the nominal {nominal} is used."
