@@ -168,6 +168,8 @@ USABLE = [
     ("atlas-300i-duo-48", 43.24),
     ("rtx-4090-24", 23.55),
     ("rtx-3090", 23.58),
+    ("b200-sxm", 178.35),
+    ("l40s", 44.39),
 ]
 
 
@@ -177,7 +179,7 @@ def test_usable_memory_is_what_runtimes_report(catalog, name, gib):
 
 
 def test_usable_memory_that_nobody_reported_is_unknown_rather_than_nominal(catalog):
-    for name in ("b200-sxm", "tpu-v5e", "rtx-4090-48", "gaudi2"):
+    for name in ("rtx-3080-10", "tpu-v5e", "rtx-4090-48", "gaudi2"):
         assert catalog.accelerator(name).usable_memory_bytes is None
 
 
