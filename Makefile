@@ -20,6 +20,7 @@ export BUF_CACHE_DIR := $(CURDIR)/$(VENV)/buf-cache
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# On loopback, for whoever is on this machine: the service asks for certificates wherever it is not told so.
 run: $(RUNTIME) ## Start everything, make and print a first plan, serve until Ctrl-C
 	@TONNAGE_DEVELOPMENT=$${TONNAGE_DEVELOPMENT-1} $(BIN)/python -m service --demonstrate
 
