@@ -126,13 +126,13 @@ def _needless(question: _Question, number_format: NumberFormat) -> Lacking | Non
         return None
     if _replaces_stored(question, number_format):
         return None
+    if number_format.element_bits >= stored.element_bits and stored.id not in FULL_FORMATS:
+        sentence = f"The checkpoint is {stored.name} already; {number_format.name} would lose quality and save nothing."
+        return Lacking(code="NOT_SMALLER_THAN_STORED", sentence=sentence)
     if question.resolver.weights_bytes(number_format) > LEAST_SAVING * question.resolver.weights_bytes(stored):
         sentence = f"{number_format.name} would leave almost every weight of this model as it is."
         return Lacking(code="SAVES_NOTHING", sentence=sentence)
-    if number_format.element_bits < stored.element_bits or stored.id in FULL_FORMATS:
-        return None
-    sentence = f"The checkpoint is {stored.name} already; {number_format.name} would lose quality and save nothing."
-    return Lacking(code="NOT_SMALLER_THAN_STORED", sentence=sentence)
+    return None
 
 
 def _replaces_stored(question: _Question, number_format: NumberFormat) -> bool:
