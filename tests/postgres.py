@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import docker
+import docker  # type: ignore[import-untyped]
 import psycopg
-from docker.errors import DockerException
+from docker.errors import DockerException  # type: ignore[import-untyped]
 from psycopg import sql
 from sqlalchemy import URL, make_url
 from testcontainers.community.postgres import PostgresContainer

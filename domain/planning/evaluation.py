@@ -2,7 +2,8 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar, cast
+from functools import cache
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -14,6 +15,8 @@ Requirements: TypeAlias = SizeRequest | CheckRequest
 
 Answer: TypeAlias = SizeAnswer | CheckAnswer
 """What the engine answers to it."""
+
+UNTOUCHED = frozenset({str, int, bool, type(None)})
 
 Value = TypeVar("Value")
 
@@ -40,18 +43,24 @@ def as_recorded(value: Value) -> Value:
 
 
 def _as_recorded(value: object) -> object:
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
+    kind: Any = type(value)
+    if kind in UNTOUCHED:
+        return value
     if isinstance(value, (float, np.floating)):
         return recorded(float(value))
-    if isinstance(value, np.integer):
-        return int(value)
     if isinstance(value, tuple):
         return tuple(_as_recorded(item) for item in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        parts = {part.name: _as_recorded(getattr(value, part.name)) for part in dataclasses.fields(value)}
-        return dataclasses.replace(value, **parts)
-    return value
+        return kind(**{name: _as_recorded(getattr(value, name)) for name in field_names(kind)})
+    if isinstance(value, np.bool_):
+        return bool(value)
+    return int(value) if isinstance(value, np.integer) else value
+
+
+@cache
+def field_names(form: type) -> tuple[str, ...]:
+    """Return the names of the fields of a dataclass, in order."""
+    return tuple(part.name for part in dataclasses.fields(form))
 
 
 def offers_deployment(answer: Answer) -> bool:

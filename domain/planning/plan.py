@@ -210,11 +210,12 @@ def decide(command: Command, state: State) -> tuple[Event, ...]:
 def _begin(command: Command) -> tuple[Event, ...]:
     match command:
         case DraftPlan():
+            command = as_recorded(command)
             drafted = PlanDrafted(
                 actor=command.actor,
                 effective_at=command.effective_at,
                 name=command.name,
-                requirements=as_recorded(command.requirements),
+                requirements=command.requirements,
             )
             return drafted, _evaluated(command)
         case RevisePlan() | ApprovePlan() | RetirePlan():
@@ -237,14 +238,14 @@ def _continue(command: Command, plan: ActivePlan) -> tuple[Event, ...]:
 
 
 def _revise(command: RevisePlan, plan: ActivePlan) -> tuple[Event, ...]:
-    requirements = as_recorded(command.requirements)
-    if requirements == plan.requirements and as_recorded(command.evaluation) == plan.evaluation:
+    command = as_recorded(command)
+    if command.requirements == plan.requirements and command.evaluation == plan.evaluation:
         return ()
     _refuse_the_past(command, plan)
     revised = PlanRevised(
         actor=command.actor,
         effective_at=command.effective_at,
-        requirements=requirements,
+        requirements=command.requirements,
         reason=command.reason,
     )
     return revised, _evaluated(command)
@@ -273,8 +274,8 @@ def _evaluated(command: DraftPlan | RevisePlan) -> PlanEvaluated:
     return PlanEvaluated(
         actor=command.actor,
         effective_at=command.effective_at,
-        inputs=as_recorded(command.requirements),
-        evaluation=as_recorded(command.evaluation),
+        inputs=command.requirements,
+        evaluation=command.evaluation,
     )
 
 
@@ -326,14 +327,12 @@ def _drafted(event: PlanDrafted) -> ActivePlan:
 
 
 def _changed(plan: ActivePlan, event: Event) -> ActivePlan:
-    plan = replace(plan, revision=plan.revision + 1, effective_at=event.effective_at, recorded_at=event.recorded_at)
+    now = replace(plan, revision=plan.revision + 1, effective_at=event.effective_at, recorded_at=event.recorded_at)
     match event:
         case PlanRevised():
-            return replace(
-                plan, planner=event.actor, requirements=event.requirements, reason=event.reason, approvals=()
-            )
+            return replace(now, planner=event.actor, requirements=event.requirements, reason=event.reason, approvals=())
         case PlanEvaluated():
-            return replace(plan, evaluation=event.evaluation, evaluated_revision=plan.revision, approvals=())
+            return replace(now, evaluation=event.evaluation, evaluated_revision=now.revision, approvals=())
         case PlanApproved():
             approval = Approval(
                 actor=event.actor,
@@ -341,9 +340,9 @@ def _changed(plan: ActivePlan, event: Event) -> ActivePlan:
                 comment=event.comment,
                 recorded_at=event.recorded_at,
             )
-            return replace(plan, approvals=(*plan.approvals, approval))
+            return replace(now, approvals=(*plan.approvals, approval))
         case PlanDrafted() | PlanRetired():
-            return plan
+            return now
 
 
 def fold(events: Iterable[Event]) -> State:

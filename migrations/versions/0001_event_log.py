@@ -169,7 +169,7 @@ RETURN sha256(
 # Element n of the first nine arrays is command n; `event_counts[n]` of the last three belong to it, in order.
 APPEND = """
 CREATE FUNCTION append_events(
-    actor_ids uuid[], methods text[], request_ids uuid[], digests bytea[],
+    ours text, actor_ids uuid[], methods text[], request_ids uuid[], digests bytea[],
     stream_kinds text[], stream_ids uuid[], expected_revisions bigint[], effective_ats timestamptz[],
     event_counts integer[],
     types text[], schema_versions integer[], datas text[]
@@ -178,7 +178,6 @@ CREATE FUNCTION append_events(
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    ours text := current_setting('tonnage.workspace', true);
     head log_heads;
     stream streams;
     known requests;
@@ -187,8 +186,10 @@ DECLARE
     event integer := 0;
 BEGIN
     IF coalesce(ours, '') IN ('', '*') THEN
-        RAISE EXCEPTION 'no workspace is set' USING ERRCODE = 'insufficient_privilege';
+        RAISE EXCEPTION 'no workspace is named' USING ERRCODE = 'insufficient_privilege';
     END IF;
+    -- For the rest of the transaction: what follows sees and writes no other workspace.
+    PERFORM set_config('tonnage.workspace', ours, true);
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'append_events must see what was committed before its lock'
             USING ERRCODE = 'invalid_transaction_state';
@@ -270,25 +271,26 @@ $$;
 # that a command needs to know: what its request was answered before, and what has happened in its stream.
 READ = """
 CREATE FUNCTION read_for_command(
-    ours text, by_actor uuid, by_method text, by_request uuid, of_kind text, of_stream uuid
+    ours text, by_actor uuid, by_method text, by_request uuid, of_kind text, of_stream uuid,
+    after_revision bigint
 ) RETURNS TABLE (
     digest bytea, request_stream uuid, request_revision bigint, request_position bigint,
     request_recorded_at timestamptz, request_changed boolean,
-    first_position bigint, revision bigint, type text, schema_version integer, data text, actor_id uuid,
+    first_position bigint, stream_revision bigint, type text, schema_version integer, data text, actor_id uuid,
     recorded_at timestamptz, effective_at timestamptz
 ) LANGUAGE plpgsql SECURITY INVOKER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM set_config('tonnage.workspace', ours, true);
     RETURN QUERY
         SELECT r.digest, r.stream_id, r.revision, r.position, r.recorded_at, r.changed,
-            s.first_position, e.revision, e.type, e.schema_version, e.data::text, e.actor_id,
+            s.first_position, s.revision, e.type, e.schema_version, e.data::text, e.actor_id,
             e.recorded_at, e.effective_at
         FROM (SELECT) AS once
         LEFT JOIN requests r ON r.workspace = ours AND r.actor_id = by_actor AND r.method = by_method
             AND r.request_id = by_request
         LEFT JOIN streams s ON s.workspace = ours AND s.kind = of_kind AND s.id = of_stream
         LEFT JOIN events e ON e.workspace = ours AND e.stream_kind = of_kind AND e.stream_id = of_stream
-            AND e.position BETWEEN s.first_position AND s.position
+            AND e.position BETWEEN s.first_position AND s.position AND e.revision > after_revision
         ORDER BY e.revision;
 END
 $$;

@@ -6,7 +6,7 @@ commit. Alone, that lock would let one append through per write to disk; in grou
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -16,17 +16,15 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from service.store.codec import EncodedEvent
-from service.store.database import enter, failures_told
+from service.store.database import failures_told
 from service.store.entry import Request, StreamKind, Written
 from service.store.refusal import RequestIdReused, StaleRevision, StoreUnavailable
+from service.store.views import Row, keep
 
 LARGEST_GROUP = 256
 LARGEST_GROUP_CHARACTERS = 4_000_000
 
 Result: TypeAlias = Literal["appended", "repeated", "conflict", "effective_in_past", "request_id_reused"]
-
-Row: TypeAlias = tuple[sa.Executable, Mapping[str, Any]]
-"""A change of a read model: a statement, and what it is about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +62,7 @@ class EffectiveBeforeStream(Exception):
 @dataclass(slots=True, kw_only=True)
 class _Waiting:
     append: Append
-    done: "asyncio.Future[Written]"
+    done: "asyncio.Future[Outcome]"
 
 
 class Appender:
@@ -77,7 +75,7 @@ class Appender:
         self._closing = False
         self._task = asyncio.create_task(self._run(), name="appender")
 
-    async def append(self, append: Append) -> Written:
+    async def append(self, append: Append) -> Outcome:
         """Append, once for the request, and return what became of it once it is on disk.
 
         A caller that is cancelled leaves the others alone: whether its own append happens is then open.
@@ -156,37 +154,35 @@ class Appender:
         outcomes: dict[int, Outcome] = {}
         with failures_told():
             async with self._engine.begin() as connection:
-                for workspace, indexes in by_workspace.items():
-                    await enter(connection, workspace)
+                for indexes in by_workspace.values():
                     appends = [group[index] for index in indexes]
                     outcomes.update(zip(indexes, await _append_all(connection, appends), strict=True))
         return [outcomes[index] for index in range(len(group))]
 
 
 async def _append_all(connection: AsyncConnection, appends: Sequence[Append]) -> list[Outcome]:
-    """Append to the log and to the read models, within the transaction of ``connection``."""
+    """Append to the log and the read models of one workspace, in the transaction of ``connection``."""
     answered = await connection.execute(APPEND_EVENTS, _arguments(appends))
     outcomes = [_outcome(row) for row in answered]
-    changes: dict[sa.Executable, list[Mapping[str, Any]]] = defaultdict(list)
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for append, outcome in zip(appends, outcomes, strict=True):
         if outcome.result == "appended" and outcome.written.changed:
-            for statement, row in append.rows(outcome.written):
-                changes[statement].append(row)
-    # Deletions first: they clear what the same appends then write anew.
-    for statement in sorted(changes, key=lambda change: not isinstance(change, sa.Delete)):
-        await connection.execute(statement, changes[statement])
+            for table, row in append.rows(outcome.written):
+                rows[table].append(row)
+    await keep(connection, rows)
     return outcomes
 
 
 APPEND_EVENTS = sa.text(
-    "SELECT * FROM append_events(:actor_ids, :methods, :request_ids, :digests, :stream_kinds, :stream_ids,"
+    "SELECT * FROM append_events(:workspace, :actor_ids, :methods, :request_ids, :digests, :stream_kinds, :stream_ids,"
     " :expected_revisions, :effective_ats, :event_counts, :types, :schema_versions, :datas)"
 )
 
 
-def _arguments(appends: Sequence[Append]) -> dict[str, list[Any]]:
+def _arguments(appends: Sequence[Append]) -> dict[str, Any]:
     events = [event for append in appends for event in append.events]
     return {
+        "workspace": appends[0].request.workspace,
         "actor_ids": [append.request.actor for append in appends],
         "methods": [append.request.method for append in appends],
         "request_ids": [append.request.request_id for append in appends],
@@ -213,12 +209,12 @@ def _outcome(row: sa.Row[Any]) -> Outcome:
     return Outcome(result=row.outcome, written=written)
 
 
-def _tell(done: "asyncio.Future[Written]", outcome: Outcome) -> None:
+def _tell(done: "asyncio.Future[Outcome]", outcome: Outcome) -> None:
     if done.done():
         return
     match outcome.result:
         case "appended" | "repeated":
-            done.set_result(outcome.written)
+            done.set_result(outcome)
         case "conflict":
             done.set_exception(StaleRevision(current_revision=outcome.written.revision))
         case "request_id_reused":

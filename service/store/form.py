@@ -30,23 +30,27 @@ KINDS: dict[type, str] = {
 """Stored names of the dataclasses that stand in a union."""
 
 
+SAID_AS_THEY_ARE = frozenset({str, int, bool, types.NoneType})
+
+
 class NotInForm(ValueError):
     """A value is not what its type says; the text begins with the path to it."""
 
 
 def to_plain(value: object) -> Plain:
     """Return ``value`` as JSON can say it; raise `NotInForm` for what JSON cannot say."""
-    if value is None or isinstance(value, (str, bool, int)):
+    form: Any = type(value)
+    if form in SAID_AS_THEY_ARE:
         return value
-    if isinstance(value, float):
-        if not isfinite(value):
+    if form is float:
+        if not isfinite(typing.cast("float", value)):
             raise NotInForm(f"{value} is no number")
         return value
-    if isinstance(value, tuple):
-        return [to_plain(item) for item in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if form is tuple:
+        return [to_plain(item) for item in typing.cast("tuple[object, ...]", value)]
+    if dataclasses.is_dataclass(form):
         return fields_to_plain(value)
-    raise NotInForm(f"{type(value).__name__} cannot be kept")
+    raise NotInForm(f"{form.__name__} cannot be kept")
 
 
 def from_plain(form: "type[Value] | types.UnionType", plain: Plain) -> Value:

@@ -12,14 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.planning.happening import ActorId
 from domain.planning.publication import FactChange, PublishRelease, ReleasePublished, decide, fold
-from service.store.appender import Append, Appender, Row
+from service.store.appender import Append, Appender
 from service.store.codec import encode
 from service.store.database import transaction
 from service.store.entry import Request, Written
 from service.store.log import read_stream
 from service.store.refusal import ReleaseNotFound, StaleRevision
 from service.store.tables import releases
-from service.store.views import event_rows
+from service.store.views import Row, event_rows
 
 SYSTEM = "system"
 """The workspace of what holds for everybody."""
@@ -27,7 +27,6 @@ SYSTEM = "system"
 CATALOG = UUID("6f1c1d0a-5d0e-4c39-9a55-6d0f6d0c2a26")
 """Id of the one stream that tells which release followed which."""
 
-KEEP_RELEASE = sa.text("SELECT keep_release(:digest, :name, :parent_digest, :content)")
 TRIES = 5
 
 
@@ -57,7 +56,7 @@ class Publication:
             "parent_digest": event.parent_digest,
             "content": self.content,
         }
-        yield KEEP_RELEASE, release
+        yield "releases", release
         yield from event_rows(self.request, event, written.position)
 
 

@@ -26,16 +26,8 @@ from service.store.entry import (
     Written,
 )
 from service.store.log import list_events, read_log, verify
-from service.store.plans import (
-    Attempt,
-    execute,
-    known_at,
-    list_plans,
-    read_history,
-    read_plan,
-    remembered,
-    until_revision,
-)
+from service.store.plan_writer import Attempt, PlanWriter
+from service.store.plans import known_at, list_plans, read_history, read_plan, until_revision
 from service.store.refusal import RevisionNotFound
 from service.store.releases import SYSTEM, content_of, publish
 
@@ -51,6 +43,7 @@ class Store:
         self._engine = engine
         self._appender = Appender(engine)
         self._actors = Actors(engine)
+        self._writer = PlanWriter(engine, self._appender)
 
     @classmethod
     async def open(cls, url: str, *, connection_count: int = 10) -> Self:
@@ -106,7 +99,7 @@ class Store:
             RequestIdReused: The id stands for another request.
 
         """
-        return await remembered(self._engine, request)
+        return await self._writer.remembered(request)
 
     async def execute(
         self, request: Request, *, plan_id: UUID, command: Command, expected_revision: int | None
@@ -122,7 +115,7 @@ class Store:
 
         """
         attempt = Attempt(request=request, plan_id=plan_id, command=command, expected_revision=expected_revision)
-        return await execute(self._engine, self._appender, attempt)
+        return await self._writer.execute(attempt)
 
     async def plan(
         self,

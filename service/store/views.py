@@ -1,43 +1,72 @@
 """Read models: the rows that stand beside an append, in its transaction."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
+import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.engine.answer import CheckAnswer
 from domain.planning.evaluation import Evaluation, Requirements, chosen_accelerators
 from domain.planning.plan import (
     ActivePlan,
     Event,
-    NoPlan,
     PlanDrafted,
     PlanEvaluated,
     PlanRevised,
     RetiredPlan,
-    State,
 )
-from service.store.appender import Row
 from service.store.codec import name_of
 from service.store.entry import Request, Written
-from service.store.tables import event_accelerators, event_summaries, plan_accelerators, plans
+from service.store.tables import plans
+
+VIEWS = ("plans", "event_summaries", "event_accelerators")
+
+Row: TypeAlias = tuple[str, dict[str, Any]]
+"""A table and a row of it."""
+
+Rows: TypeAlias = Mapping[str, Sequence[dict[str, Any]]]
+"""Rows by table; a table without rows has an empty sequence."""
 
 NEVER_CHANGED = {"workspace", "plan_id", "created_position", "created_at"}
+CHANGED = [column.name for column in plans.columns if column.name not in NEVER_CHANGED]
 
-_plan = insert(plans)
-KEEP_PLAN = _plan.on_conflict_do_update(
-    constraint=plans.primary_key,
-    set_={name: _plan.excluded[name] for name in plans.columns.keys() if name not in NEVER_CHANGED},  # noqa: SIM118
-)
-FORGET_PLAN_ACCELERATORS = sa.delete(plan_accelerators).where(
-    plan_accelerators.c.workspace == sa.bindparam("of_workspace"),
-    plan_accelerators.c.plan_id == sa.bindparam("of_plan"),
-)
-KEEP_PLAN_ACCELERATOR = insert(plan_accelerators)
-KEEP_SUMMARY = insert(event_summaries)
-KEEP_EVENT_ACCELERATOR = insert(event_accelerators)
+# One statement keeps the read models of a whole group: rows travel as JSON in the form of their tables. What it
+# deletes it does not insert, and the other way round, because the parts of a statement have no order.
+KEEP_VIEWS = sa.text(f"""
+    WITH summaries AS (
+        INSERT INTO event_summaries
+        SELECT * FROM json_populate_recordset(NULL::event_summaries, CAST(CAST(:event_summaries AS text) AS json))
+    ), accelerators AS (
+        INSERT INTO event_accelerators
+        SELECT * FROM json_populate_recordset(
+            NULL::event_accelerators, CAST(CAST(:event_accelerators AS text) AS json))
+    ), changed AS (
+        SELECT * FROM json_populate_recordset(NULL::plans, CAST(CAST(:plans AS text) AS json))
+    ), no_longer_chosen AS (
+        DELETE FROM plan_accelerators p USING changed c
+        WHERE p.workspace = c.workspace AND p.plan_id = c.plan_id AND p.accelerator <> ALL (c.accelerators)
+    ), chosen AS (
+        INSERT INTO plan_accelerators
+        SELECT c.workspace, accelerator, c.created_position, c.plan_id
+        FROM changed c, unnest(c.accelerators) AS accelerator
+        ON CONFLICT DO NOTHING
+    )
+    INSERT INTO plans SELECT * FROM changed ON CONFLICT ON CONSTRAINT plans_pk DO UPDATE SET
+    {", ".join(f"{name} = excluded.{name}" for name in CHANGED)}
+""")  # noqa: S608 - our own names
+KEEP_RELEASE = sa.text("SELECT keep_release(:digest, :name, :parent_digest, :content)")
+
+
+async def keep(connection: AsyncConnection, rows: Rows) -> None:
+    """Write ``rows`` into the read models of the workspace that the transaction is in."""
+    if rows["event_summaries"]:
+        said = {name: orjson.dumps(rows[name], default=str).decode() for name in VIEWS}
+        await connection.execute(KEEP_VIEWS, said)
+    for release in rows["releases"]:
+        await connection.execute(KEEP_RELEASE, release)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +74,6 @@ class PlanChange:
     """What a command made of a plan."""
 
     request: Request
-    before: State
     events: tuple[Event, ...]
     after: ActivePlan | RetiredPlan
     first_position: int | None
@@ -53,19 +81,17 @@ class PlanChange:
 
     def rows(self, written: Written) -> Iterator[Row]:
         """Yield what the read models say from now on."""
-        first_position = self.first_position or written.position - len(self.events) + 1
-        yield KEEP_PLAN, self._plan_row(written, first_position)
-        yield from self._accelerator_rows(written, first_position)
+        yield "plans", self._plan_row(written)
         for position, event in enumerate(self.events, start=written.position - len(self.events) + 1):
             yield from event_rows(self.request, event, position)
 
-    def _plan_row(self, written: Written, first_position: int) -> dict[str, Any]:
+    def _plan_row(self, written: Written) -> dict[str, Any]:
         plan = last_active(self.after)
         evaluation = plan.evaluation
         return {
             "workspace": self.request.workspace,
             "plan_id": written.stream_id,
-            "created_position": first_position,
+            "created_position": self.first_position or written.position - len(self.events) + 1,
             "position": written.position,
             "revision": written.revision,
             "name": storable(plan.name),
@@ -82,26 +108,6 @@ class PlanChange:
             "updated_at": written.recorded_at,
         }
 
-    def _accelerator_rows(self, written: Written, first_position: int) -> Iterator[Row]:
-        now = last_active(self.after)
-        chosen = accelerators(now.requirements, now.evaluation)
-        if not isinstance(self.before, NoPlan):
-            then = last_active(self.before)
-            if chosen == accelerators(then.requirements, then.evaluation):
-                return
-            yield (
-                FORGET_PLAN_ACCELERATORS,
-                {"of_workspace": self.request.workspace, "of_plan": written.stream_id},
-            )
-        for accelerator in chosen:
-            row = {
-                "workspace": self.request.workspace,
-                "accelerator": accelerator,
-                "created_position": first_position,
-                "plan_id": written.stream_id,
-            }
-            yield KEEP_PLAN_ACCELERATOR, row
-
 
 def event_rows(request: Request, event: object, position: int) -> Iterator[Row]:
     """Yield what the read models say of one event: by what an auditor may look for it."""
@@ -114,7 +120,7 @@ def event_rows(request: Request, event: object, position: int) -> Iterator[Row]:
         "model": None if requirements is None else storable(requirements.model),
         "catalog_digest": None if evaluation is None else evaluation.catalog_digest,
     }
-    yield KEEP_SUMMARY, summary
+    yield "event_summaries", summary
     if requirements is None or evaluation is None:
         return
     for accelerator in accelerators(requirements, evaluation):
@@ -124,7 +130,7 @@ def event_rows(request: Request, event: object, position: int) -> Iterator[Row]:
             "catalog_digest": evaluation.catalog_digest,
             "position": position,
         }
-        yield KEEP_EVENT_ACCELERATOR, row
+        yield "event_accelerators", row
 
 
 def last_active(state: ActivePlan | RetiredPlan) -> ActivePlan:
