@@ -19,6 +19,7 @@ from uuid import uuid4
 
 import psycopg
 
+from domain.planning.plan import INITIAL, decide
 from service.store import Store
 from service.store.codec import encode
 from service.store.credential import ADMIN, PORT
