@@ -32,8 +32,8 @@ def accelerator(entry: Entry) -> Accelerator:
 
 def node(entry: Entry) -> Node:
     """Read one node type; rates per accelerator."""
-    entry.sources()
-    return record(
+    sources = entry.sources()
+    built = record(
         entry,
         Node,
         id=entry.key,
@@ -41,6 +41,10 @@ def node(entry: Entry) -> Node:
         host_memory_bytes=entry.fact("host_memory_bytes"),
         power_w=entry.fact("power_w"),
     )
+    entry.ledger.facts[f"{entry.path}/accelerator_count"] = Fact(
+        value=built.accelerator_count, kind="vendor", source=sources[0] if sources else ""
+    )
+    return built
 
 
 def _peaks(entry: Entry) -> dict[str, float | None]:

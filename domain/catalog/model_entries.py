@@ -73,9 +73,14 @@ def model(entry: Entry) -> Model:
 
 def alias(entry: Entry) -> Alias:
     """Read one alias: another checkpoint of an architecture that the catalog has."""
-    entry.sources()
+    sources = entry.sources()
     stored = _stored(entry.inside("stored")) if entry.has("stored") else None
-    return record(entry, Alias, id=entry.key, stored=stored)
+    built = record(entry, Alias, id=entry.key, stored=stored)
+    first = sources[0] if sources else ""
+    entry.ledger.facts[f"models/{entry.key}"] = Fact(
+        value=f"as {built.model}", kind="vendor", source=first, note=built.note
+    )
+    return built
 
 
 def _layers(entry: Entry) -> tuple[tuple[str, ...], tuple[Layer, ...]]:

@@ -11,6 +11,7 @@ from domain.catalog.model import LinearAttention
 from domain.catalog.release import Catalog
 from domain.engine.model_cache import cache_bytes_per_token
 from domain.engine.model_weights import parameter_counts
+from domain.engine.ways import PrecisionResolver
 from service.release_files import built_in
 
 FIGURES = Path(__file__).with_name("model_figures.csv")
@@ -75,6 +76,13 @@ def test_the_two_kinds_of_blank_are_what_the_accelerators_show(catalog):
             peaks = catalog.accelerators[key].peak_flops_per_s
             assert (compute_type in peaks) == (fact.kind != "unsupported"), path
             assert peaks.get(compute_type) == fact.value, path
+
+
+def test_what_answers_cite_is_a_fact(catalog):
+    model = catalog.model("RedHatAI/Qwen2.5-7B-Instruct-fp8-dynamic")
+    cited = PrecisionResolver(catalog, model).resolve(catalog.accelerator("h100-sxm-80"), "allow_4bit").facts
+
+    assert [path for path in (*cited, "nodes/dgx-h100/accelerator_count") if path not in catalog.facts] == []
 
 
 # Vendors' data sheets, dense, in bytes, bytes/s, flops/s (the sources stand in the release).
