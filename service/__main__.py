@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -12,11 +13,11 @@ from uuid import uuid4
 import structlog
 import uvloop
 
-from service.api.server import CredentialsMissing, DoorClosed, Server
+from domain.planning.publication import ReleaseNameTaken
 from service.journal import keep_journal
 from service.publication import publish
 from service.release_files import built_in
-from service.settings import Settings, SettingsRefused
+from service.settings import AddressTaken, CredentialsMissing, Settings, SettingsRefused
 from service.store import Store
 from service.store.account import AccountMissing
 from service.store.embedded import DataOfOtherVersion, EmbeddedPostgres, EmbeddedPostgresFailed
@@ -27,11 +28,12 @@ FAILED, BAD_INPUT = 1, 2
 
 UNABLE = (
     AccountMissing,
+    AddressTaken,
     CredentialsMissing,
     DataOfOtherVersion,
-    DoorClosed,
     EmbeddedPostgresFailed,
     SchemaOutdated,
+    ReleaseNameTaken,
     ServerTooOld,
     StoreUnavailable,
 )
@@ -53,6 +55,8 @@ def main() -> int:
 
 def serve_until_told(*, demonstrate: bool) -> int:
     """Serve with the settings of the environment until a signal ends it; return the exit status."""
+    # gRPC would otherwise remark on every program that is started beside it.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     try:
         settings = Settings.from_environment()
         keep_journal(log_format=settings.log_format, is_quiet=demonstrate)
@@ -94,25 +98,27 @@ def database(settings: Settings) -> Iterator[str]:
 
 async def serve(settings: Settings, url: str, *, demonstrate: bool) -> None:
     """Answer calls until a signal comes, then finish what is in progress."""
+    from service.api.server import Server  # noqa: PLC0415 - gRPC reads its environment when it is imported
+
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     catalog = built_in()
     async with await Store.open(url, connection_count=settings.connection_count) as store:
-        await publish(store, catalog, at=datetime.now(UTC))
+        await publish(store, catalog, at=datetime.now(UTC), is_draft=settings.development)
         server = await Server.start(settings, catalog=catalog, store=store, now=lambda: datetime.now(UTC), new_id=uuid4)
         try:
             if demonstrate:
-                await _demonstrate(server, settings)
+                await _demonstrate(f"{settings.host}:{server.port}")
             await told.wait()
         finally:
             await server.stop()
 
 
-async def _demonstrate(server: Server, settings: Settings) -> None:
+async def _demonstrate(address: str) -> None:
     from service.cli.demonstration import demonstrate  # noqa: PLC0415 - a server without it loads no tables
 
-    await demonstrate(f"{settings.host}:{server.port}")
+    await demonstrate(address)
 
 
 def _complain(text: str, code: int) -> int:

@@ -22,6 +22,14 @@ class SettingsRefused(Exception):
         super().__init__("\n".join(problems))
 
 
+class AddressTaken(Exception):
+    """The address cannot be listened on."""
+
+
+class CredentialsMissing(Exception):
+    """Set TONNAGE_TLS_CERTIFICATE, _KEY and _CLIENT_CA; or, on a loopback address, TONNAGE_DEVELOPMENT=1."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
     """Files of the server's certificate, its key, and the authority that client certificates come from."""

@@ -1,10 +1,13 @@
 """Who calls: the authenticated subject, and the workspace that the call is about."""
 
+from __future__ import annotations
+
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import grpc
+if TYPE_CHECKING:
+    import grpc
 
 SUBJECT_HEADER = "x-tonnage-subject"
 WORKSPACE_HEADER = "x-tonnage-workspace"

@@ -6,7 +6,7 @@ message against its dataclass, so that neither can drift.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -129,18 +129,24 @@ def _readers(message: Descriptor, kind: type[Any]) -> tuple[tuple[str, Callable[
     hints = get_type_hints(kind)
     described = message.fields_by_name
     return tuple(
-        (field.name, _reader(described[field.name], hints[field.name]))
+        (field.name, _reader(described[field.name], hints[field.name], _stands_in(field)))
         for field in fields(kind)
         if field.name in described
     )
 
 
-def _reader(field: FieldDescriptor, hint: object) -> Callable[[Any], object]:
+def _stands_in(field: Field[Any]) -> object:
+    """Return what stands for an absent message field: the dataclass's default, or else None."""
+    has_default = field.default is not MISSING or field.default_factory is not MISSING
+    return _ABSENT if has_default else None
+
+
+def _reader(field: FieldDescriptor, hint: object, absent: object) -> Callable[[Any], object]:
     name, read = field.name, _part_reader(field, hint)
     if field.is_repeated:
         return lambda message: tuple(read(part) for part in getattr(message, name))
     if field.has_presence:
-        return lambda message: read(getattr(message, name)) if message.HasField(name) else _ABSENT
+        return lambda message: read(getattr(message, name)) if message.HasField(name) else absent
     return lambda message: read(getattr(message, name))
 
 

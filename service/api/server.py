@@ -33,7 +33,7 @@ from service.api.plan_desk import PlanDesk
 from service.api.plan_servicer import PlanServicer
 from service.api.readiness import Readiness
 from service.api.sizing_servicer import SizingServicer
-from service.settings import Settings, Tls
+from service.settings import AddressTaken, CredentialsMissing, Settings, Tls
 from service.store import Store
 
 CATALOG = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name
@@ -45,14 +45,6 @@ HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 LONGEST_ANSWER_BYTES = 64 * 1024 * 1024
 
 log = structlog.get_logger()
-
-
-class DoorClosed(Exception):
-    """The address cannot be listened on."""
-
-
-class CredentialsMissing(Exception):
-    """Set TONNAGE_TLS_CERTIFICATE, _KEY and _CLIENT_CA; or, on a loopback address, TONNAGE_DEVELOPMENT=1."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -142,7 +134,7 @@ def _open(server: grpc.aio.Server, settings: Settings) -> int:
             raise CredentialsMissing(CredentialsMissing.__doc__)
         return server.add_secure_port(settings.listen, _credentials(settings.tls))
     except RuntimeError as failure:
-        raise DoorClosed(
+        raise AddressTaken(
             f"{settings.listen} cannot be listened on; set TONNAGE_LISTEN to another address."
         ) from failure
 

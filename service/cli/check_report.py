@@ -1,11 +1,25 @@
 """How the answer to `check` looks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.padding import Padding
 
 from domain.engine.answer import CheckAnswer, Deployment, Memory, PublishedRecipe
-from service.cli.screen import gb, gib, kw, layout, screen, show_headline, show_lines, show_section, table, usd, whole
+from service.cli.screen import (
+    gb,
+    gib,
+    kw,
+    layout,
+    screen,
+    show_headline,
+    show_lines,
+    show_rest,
+    show_section,
+    table,
+    usd,
+    weights,
+    whole,
+)
 
 
 def show_check(answer: CheckAnswer) -> None:
@@ -34,7 +48,7 @@ def _asked(answer: CheckAnswer) -> str:
 def _show_setting(deployment: Deployment) -> None:
     grid = table("", "")
     grid.show_header = False
-    grid.add_row("Weights", f"{deployment.way.number_format}, {deployment.way.path.replace('_', ' ')}")
+    grid.add_row("Weights", weights(deployment))
     grid.add_row("KV cache", deployment.kv_cache_format)
     grid.add_row("Layout", layout(deployment.layout))
     grid.add_row("Engine", deployment.engine)
@@ -77,7 +91,7 @@ def show_deployments(deployments: Iterable[Deployment]) -> None:
         rows.add_row(
             str(deployment.accelerator_count),
             "-" if deployment.node_count is None else f"{deployment.node_count:g}",
-            deployment.way.number_format,
+            weights(deployment),
             layout(deployment.layout),
             deployment.verdict.replace("_", " "),
             gb(deployment.memory.headroom_bytes),
@@ -87,11 +101,17 @@ def show_deployments(deployments: Iterable[Deployment]) -> None:
     screen().print(Padding(rows, (0, 0, 0, 2)))
 
 
-def show_published(recipes: Iterable[PublishedRecipe]) -> None:
-    """Print what others deploy."""
-    if recipes := tuple(recipes):
-        show_section("What others publish")
-        show_lines(recipe.sentence for recipe in recipes)
+def show_published(recipes: Sequence[PublishedRecipe], most_rows: int | None = None) -> None:
+    """Print what others deploy, and how it compares."""
+    if not recipes:
+        return
+    show_section("What others publish")
+    rows = table("", "accelerator", "format", "compared", "source", right=("",), wrap=("compared", "source"))
+    for recipe in recipes[:most_rows]:
+        count = str(recipe.accelerator_count)
+        rows.add_row(count, recipe.accelerator, recipe.number_format, recipe.sentence or "-", recipe.source)
+    screen().print(Padding(rows, (0, 0, 0, 2)))
+    show_rest(recipes, most_rows)
 
 
 def show_statements(statements: Iterable[str]) -> None:

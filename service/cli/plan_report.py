@@ -92,7 +92,7 @@ def _details(event: audit_pb2.Event) -> str:
 
 def _says(plan: pb.PlanSummary) -> str:
     if plan.verdict == deployment_pb2.VERDICT_UNSPECIFIED:
-        return plan.sentence
+        return plan.sentence.removeprefix(f"{plan.model}: ")
     verdict = deployment_pb2.Verdict.Name(plan.verdict).removeprefix("VERDICT_").lower().replace("_", " ")
     return f"{verdict}: {plan.sentence}"
 

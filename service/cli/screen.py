@@ -1,6 +1,6 @@
 """How answers look: units that people use, tables that line up, colours only on a terminal."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from functools import cache
 
 from rich.box import SIMPLE_HEAD
@@ -9,10 +9,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from domain.engine.answer import Layout, Verdict
+from domain.engine.answer import Deployment, Layout, Verdict
 
-NARROW = 100
+PIPED = 120
 """Columns that a report takes when nobody says how wide the screen is."""
+
+NARROW = 110
+"""Columns that a table needs to show everything."""
 
 COLOURS: dict[Verdict, str] = {
     "fits": "bold green",
@@ -42,7 +45,7 @@ LAYOUT_NAMES = (
 def screen() -> Console:
     """Return where answers go."""
     console = Console(highlight=False, emoji=False)
-    return console if console.is_terminal else Console(highlight=False, emoji=False, width=max(console.width, NARROW))
+    return console if console.is_terminal else Console(highlight=False, emoji=False, width=max(console.width, PIPED))
 
 
 @cache
@@ -71,6 +74,17 @@ def show_lines(lines: Iterable[str], style: str = "") -> None:
         grid = Table.grid(padding=(0, 1))
         grid.add_row(Text("-", style="dim"), Text(line, style=style))
         screen().print(Padding(grid, (0, 0, 0, 2)))
+
+
+def show_rest(items: Sized, most_rows: int | None) -> None:
+    """Say how many rows were left out."""
+    if most_rows is not None and len(items) > most_rows:
+        screen().print(f"  and {len(items) - most_rows} more (--rows {len(items)} shows all)", style="dim")
+
+
+def is_narrow() -> bool:
+    """Whether a table has to leave something out."""
+    return screen().width < NARROW
 
 
 def table(*columns: str, right: Iterable[str] = (), wrap: Iterable[str] = ()) -> Table:
@@ -114,6 +128,12 @@ def billions(count: float) -> str:
 def whole(count: float) -> str:
     """Return a whole number."""
     return f"{count:,.0f}"
+
+
+def weights(deployment: Deployment) -> str:
+    """Return the format of the weights, and how it is brought there where it is not stored so."""
+    way = deployment.way
+    return way.number_format if way.path == "native" else f"{way.number_format} {way.path.replace('_', '-')}"
 
 
 def layout(divided: Layout) -> str:

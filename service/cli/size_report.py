@@ -7,19 +7,38 @@ from rich.padding import Padding
 
 from domain.engine.answer import Candidate, Deployment, Rejection, SizeAnswer
 from service.cli.check_report import show_published, show_statements
-from service.cli.screen import gb, kw, layout, screen, show_headline, show_lines, show_section, table, usd
+from service.cli.screen import (
+    gb,
+    is_narrow,
+    kw,
+    layout,
+    screen,
+    show_headline,
+    show_lines,
+    show_rest,
+    show_section,
+    table,
+    usd,
+    weights,
+)
 
 MOST_NAMED = 6
+
+LEGEND = "count: recommended, whole nodes with room to spare; with ! there is none, and the smallest is shown. \
+smallest: any layout / whole nodes."
 
 
 def show_size(answer: SizeAnswer, *, most_rows: int) -> None:
     """Print the sentence, the candidates with a price and those without, and what was ruled out."""
     show_headline(answer.model)
     screen().print(answer.sentence)
-    _show_candidates("Candidates, by rent", answer.candidates, most_rows)
-    _show_candidates("Candidates without a known price, by count", answer.unpriced, most_rows)
+    _show_candidates("Recommended on each, by rent", answer.candidates, most_rows)
+    _show_candidates("Recommended on each, no price known, by count", answer.unpriced, most_rows)
+    if not (answer.candidates or answer.unpriced):
+        screen().print("Nothing holds it.", style="bold red")
+    screen().print(LEGEND, style="dim")
     _show_rejections(answer.rejections, most_rows)
-    show_published(answer.published)
+    show_published(answer.published, most_rows)
     show_statements(answer.statements)
 
 
@@ -27,31 +46,26 @@ def _show_candidates(title: str, candidates: Sequence[Candidate], most_rows: int
     if not candidates:
         return
     show_section(title)
-    figures = ("by memory", "deployable", "recommended", "nodes", "headroom GB", "USD/h", "kW")
-    rows = table("accelerator", "weights", *figures[:4], "layout", *figures[4:], right=figures, wrap=("layout",))
+    figures = ("count", "nodes", "USD/h", *(() if is_narrow() else ("kW", "headroom GB", "smallest")))
+    rows = table("accelerator", "weights", *figures[:2], "layout", *figures[2:], right=figures, wrap=("layout",))
     for candidate in candidates[:most_rows]:
         rows.add_row(*_row(candidate))
     screen().print(Padding(rows, (0, 0, 0, 2)))
-    if len(candidates) > most_rows:
-        screen().print(f"  and {len(candidates) - most_rows} more (--rows {len(candidates)})", style="dim")
+    show_rest(candidates, most_rows)
 
 
 def _row(candidate: Candidate) -> Iterable[str]:
     shown = candidate.recommended or candidate.smallest_deployable or candidate.smallest_by_memory
     yield shown.accelerator
-    yield f"{shown.way.number_format} {_path(shown)}".strip()
-    yield str(candidate.smallest_by_memory.accelerator_count)
-    yield _count(candidate.smallest_deployable)
-    yield _count(candidate.recommended)
-    yield "-" if shown.node_count is None else f"{shown.node_count:g}"
+    yield weights(shown)
+    yield f"{shown.accelerator_count}{'' if candidate.recommended else ' !'}"
+    yield "-" if shown.node_count is None else f"{shown.node_count:.3g}"
     yield layout(shown.layout)
-    yield gb(shown.memory.headroom_bytes)
     yield usd(shown.cost_usd_per_hour)
-    yield kw(shown.power_w)
-
-
-def _path(deployment: Deployment) -> str:
-    return "" if deployment.way.path == "native" else f"({deployment.way.path.replace('_', ' ')})"
+    if not is_narrow():
+        yield kw(shown.power_w)
+        yield gb(shown.memory.headroom_bytes)
+        yield f"{_count(candidate.smallest_by_memory)} / {_count(candidate.smallest_deployable)}"
 
 
 def _count(deployment: Deployment | None) -> str:
