@@ -12,7 +12,6 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -24,9 +23,9 @@ from service.store import Store
 from service.store.codec import encode
 from service.store.credential import ADMIN, PORT
 from service.store.embedded import EmbeddedPostgres
-from tests.planning.example import ADA, DOES_NOT_FIT, FITS, SMALLER_CHECK, draft, evaluation, revise
+from tests.planning.example import DOES_NOT_FIT, FITS, SMALLER_CHECK, draft, evaluation, revise
 from tests.postgres import Cluster, embedded
-from tests.store.writing import request_by, write
+from tests.store.writing import write
 
 BAR = 0.12
 """Commands per second at 8 writers, as a share of plain inserts by 8 clients."""

@@ -3,13 +3,19 @@
 from dataclasses import replace
 from uuid import UUID, uuid4
 
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from domain.planning.happening import ActorId
 from domain.planning.plan import Command
 from service.store import Request, Store, Written
+from service.store.tables import metadata
+from tests.postgres import Database
 
 DIGEST = bytes(32)
 
 
-def request_by(actor, *, workspace: str = "acme", method: str = "Test/Write", **changes: object) -> Request:
+def request_by(actor: ActorId, *, workspace: str = "acme", method: str = "Test/Write", **changes: object) -> Request:
     """A request of its own."""
     request = Request(workspace=workspace, actor=actor, method=method, request_id=uuid4(), digest=DIGEST)
     return replace(request, **changes)  # type: ignore[arg-type]
@@ -31,3 +37,15 @@ async def write(
         command=command,
         expected_revision=expected_revision,
     )
+
+
+async def row_counts(database: Database) -> dict[str, int]:
+    """Rows of every table, whatever the workspace: what a refused command must not change."""
+    engine = create_async_engine(sa.make_url(database.admin_url).set(drivername="postgresql+asyncpg"))
+    async with engine.connect() as connection:
+        counts = {
+            table.name: int((await connection.execute(sa.select(sa.func.count()).select_from(table))).scalar_one())
+            for table in metadata.sorted_tables
+        }
+    await engine.dispose()
+    return counts
