@@ -12,6 +12,7 @@ from domain.engine.judging import best_row, evaluated, judged, placed, suited_no
 from domain.engine.layout_table import LayoutTable, layout_table, stage_choices
 from domain.engine.parallelism import (
     Degrees,
+    divides_experts,
     division_obstacle,
     expert_obstacle,
     expert_parallel_default,
@@ -147,7 +148,7 @@ def legal_layouts(setting: Setting, request: CheckRequest) -> tuple[list[Degrees
         obstacle = _obstacle(setting, request, tensor, attention_data, left // tensor)
         if obstacle is None:
             layouts.extend(_staged(setting, request, tensor, attention_data, left // tensor))
-        elif tensor in {request.tensor_parallel, left}:
+        elif tensor in {request.tensor_parallel, left} or request.pipeline_parallel is not None:
             obstacles.append(obstacle)
     return layouts, obstacles
 
@@ -175,22 +176,27 @@ def _obstacle(
         return Reason(code="NO_ATTENTION_DATA_PARALLEL", sentence=f"{engine.name} has no attention data parallelism.")
     return (
         division_obstacle(model, tensor, engine)
-        or expert_obstacle(model, tensor * attention_data)
-        or _expert_parallel_obstacle(setting, request, tensor * attention_data)
+        or _expert_parallel_obstacle(setting, request, tensor, attention_data)
         or _context_parallel_obstacle(setting.footprint, request, tensor)
     )
 
 
-def _expert_parallel_obstacle(setting: Setting, request: CheckRequest, ranks: int) -> Reason | None:
-    asked = request.expert_parallel
-    if asked is None or asked in {1, ranks}:
+def _expert_parallel_obstacle(
+    setting: Setting, request: CheckRequest, tensor: int, attention_data: int
+) -> Reason | None:
+    engine, model, asked = setting.engine, setting.footprint.model, request.expert_parallel
+    if asked is None:
+        return expert_obstacle(model, tensor, attention_data, engine)
+    ranks = tensor * attention_data
+    legal = {"none": asked == 1, "ranks": asked in {1, ranks}, "free": ranks % asked == 0}
+    if not legal[engine.expert_parallel]:
+        kept = "1 rank" if engine.expert_parallel == "none" else f"1 or {ranks} ranks"
+        sentence = f"{engine.name} spreads experts over {kept} here, not over {asked}."
+        return Reason(code="EXPERT_PARALLEL_NOT_LEGAL", sentence=sentence)
+    if divides_experts(model, ranks, asked):
         return None
-    if setting.engine.expert_parallel == "free" and ranks % asked == 0:
-        return None
-    return Reason(
-        code="EXPERT_PARALLEL_NOT_LEGAL",
-        sentence=f"{setting.engine.name} spreads experts over 1 or {ranks} ranks here, not over {asked}.",
-    )
+    sentence = f"The routed experts do not divide over {asked} of {ranks} ranks."
+    return Reason(code="EXPERTS_NOT_DIVISIBLE", sentence=sentence)
 
 
 def _context_parallel_obstacle(footprint: Footprint, request: CheckRequest, tensor: int) -> Reason | None:

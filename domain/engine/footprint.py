@@ -37,6 +37,8 @@ class Share:
     head_count: int
     """Heads at most among which a split by heads divides; the rest are copies."""
     size_bytes: float
+    active_parameter_count: float
+    """Parameters of matrices that one token passes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,7 @@ class Footprint:
                 [loads[kind] for kind in self.model.pattern],
                 stage_count,
                 first_extra=sum(share.size_bytes for share in self.first_stage),
-                last_extra=sum(share.size_bytes for share in self.last_stage),
+                last_extra=sum(share.size_bytes for share in (*self.last_stage, *self.tied_head)),
             )
         return self.stages[stage_count]
 
@@ -130,13 +132,20 @@ def _layer(model: Model, kind: int, layer: Layer, scheme: Mapping[Component, flo
 
 def _shares(parts: Iterable[WeightPart], scheme: Mapping[Component, float], head_count: int) -> tuple[Share, ...]:
     """Sum parts that stand in the same component and divide alike."""
-    sums: dict[tuple[Component, Split], float] = {}
+    sums: dict[tuple[Component, Split], tuple[float, float]] = {}
     for part in parts:
         key = (part.component, part.split)
-        sums[key] = sums.get(key, 0.0) + part_bytes(part, scheme)
+        size_bytes, active = sums.get(key, (0.0, 0.0))
+        sums[key] = (size_bytes + part_bytes(part, scheme), active + part.active_parameter_count * part.matrix)
     return tuple(
-        Share(component=component, split=split, head_count=head_count, size_bytes=size_bytes)
-        for (component, split), size_bytes in sums.items()
+        Share(
+            component=component,
+            split=split,
+            head_count=head_count,
+            size_bytes=size_bytes,
+            active_parameter_count=active,
+        )
+        for (component, split), (size_bytes, active) in sums.items()
     )
 
 

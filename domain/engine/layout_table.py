@@ -131,7 +131,7 @@ def searched_layouts(footprint: Footprint, engine: ServingEngine, rank_limit: in
         for tensor in range(1, min(WIDEST_TENSOR_PARALLEL, rank_limit) + 1)
         if division_obstacle(model, tensor, engine) is None
         for attention_data in _attention_data_choices(footprint, engine, tensor, rank_limit)
-        if expert_obstacle(model, tensor * attention_data) is None
+        if expert_obstacle(model, tensor, attention_data, engine) is None
         for layout in _pipelines(footprint, engine, tensor, attention_data, rank_limit)
     )
 

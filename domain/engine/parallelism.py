@@ -129,18 +129,37 @@ def _width_obstacle(layer: Layer, ranks: int) -> Reason | None:
             return None
 
 
-def expert_obstacle(model: Model, ranks: int) -> Reason | None:
-    """Return why the routed experts cannot be spread over ``ranks`` ranks, neither by width nor by expert."""
+def divides_experts(model: Model, ranks: int, expert_parallel: int) -> bool:
+    """Whether the routed experts divide evenly: whole over ``expert_parallel`` ranks, and each over what is left."""
     for layer in model.layers:
         match layer.feed_forward:
-            case MixtureOfExperts(intermediate_size=width, expert_count=count) if width % ranks and count % ranks:
-                return Reason(
-                    code="EXPERTS_NOT_DIVISIBLE",
-                    sentence=f"{count} experts of width {width} divide by {ranks} neither by expert nor by width.",
-                )
+            case MixtureOfExperts(intermediate_size=width, expert_count=count):
+                if count % expert_parallel or width % (ranks // expert_parallel):
+                    return False
             case _:
                 continue
-    return None
+    return True
+
+
+def _expert_choices(model: Model, tensor: int, attention_data: int, engine: ServingEngine) -> tuple[int, ...]:
+    """Ranks over which the engine can spread experts, what it does by itself first."""
+    ranks = tensor * attention_data
+    if engine.expert_parallel == "none" or not any(
+        isinstance(layer.feed_forward, MixtureOfExperts) for layer in model.layers
+    ):
+        return (1,)
+    return (ranks, 1) if attention_data > 1 else (1, ranks)
+
+
+def expert_obstacle(model: Model, tensor: int, attention_data: int, engine: ServingEngine) -> Reason | None:
+    """Return why the routed experts cannot be spread over the ranks, neither by width nor by expert."""
+    ranks = tensor * attention_data
+    choices = _expert_choices(model, tensor, attention_data, engine)
+    if any(divides_experts(model, ranks, choice) for choice in choices):
+        return None
+    kept = " and are not spread one by one" if choices == (1,) else " nor by expert"
+    sentence = f"The widths of the routed experts do not divide over {ranks} ranks{kept} with {engine.name}."
+    return Reason(code="EXPERTS_NOT_DIVISIBLE", sentence=sentence)
 
 
 def expert_parallel_default(
@@ -148,15 +167,8 @@ def expert_parallel_default(
 ) -> int:
     """Ranks over which an engine spreads the experts when nobody says: all of them where it must or does, else 1."""
     ranks = tensor_parallel * attention_data_parallel
-    for layer in model.layers:
-        match layer.feed_forward:
-            case MixtureOfExperts(intermediate_size=width) if engine.expert_parallel != "none" and (
-                attention_data_parallel > 1 or width % ranks
-            ):
-                return ranks
-            case _:
-                continue
-    return 1
+    choices = _expert_choices(model, tensor_parallel, attention_data_parallel, engine)
+    return next((choice for choice in choices if divides_experts(model, ranks, choice)), 1)
 
 
 @cache
