@@ -14,7 +14,7 @@ from domain.engine.judging import MARGINAL_ROOM_FRACTION
 from domain.engine.layout_table import SMALLEST_SEQUENCE_BYTES, layout_table
 from domain.engine.memory import Division, StageContent, cache_bytes_per_sequence, sequence_capacity
 from domain.engine.parallelism import distinct_stages
-from domain.engine.question import known_accelerator, known_model
+from domain.engine.question import known_accelerator, known_model, require_sound_check, sound_loads
 from domain.engine.setting import ModelStudy
 from domain.quantity import Column
 
@@ -59,8 +59,14 @@ class CheckColumn:
 
 
 def check_column(catalog: Catalog, requests: Sequence[CheckRequest]) -> CheckColumn:
-    """Check every request; what each answers equals what a single check answers."""
+    """Check every request; what each answers equals what a single check answers.
+
+    Raises `QuestionRefused` for the first request that a single check would refuse.
+    """
     loads = np.array([_load_of_request(request) for request in requests], dtype=np.float64).reshape(-1, 3)
+    unsound = np.flatnonzero(~sound_loads(loads[:, 0], loads[:, 1], loads[:, 2]))
+    if len(unsound):
+        require_sound_check(catalog, requests[int(unsound[0])])
     result = CheckColumn(
         verdict_indexes=np.full(len(requests), VERDICTS.index("impossible"), dtype=np.int8),
         headroom_bytes=np.full(len(requests), np.nan),
@@ -69,6 +75,7 @@ def check_column(catalog: Catalog, requests: Sequence[CheckRequest]) -> CheckCol
     )
     studies: dict[tuple[str, str | None], ModelStudy] = {}
     for rows in _rows_by_shape(requests):
+        require_sound_check(catalog, requests[rows[0]])
         shape = _shape(catalog, requests[rows[0]], studies)
         if shape is not None:
             _fill(result, shape, np.array(rows), loads[rows])

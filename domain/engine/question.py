@@ -1,8 +1,11 @@
 """What a question must satisfy before it is answered; every offending field is named at once."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from domain.catalog.accelerator import Accelerator
 from domain.catalog.huggingface import ConfigError, read_config
@@ -10,6 +13,7 @@ from domain.catalog.model import Model
 from domain.catalog.refusal import NotInCatalog
 from domain.catalog.release import Catalog
 from domain.engine.deployment import CheckRequest, Load, SizeRequest
+from domain.quantity import Column
 
 MOST_ACCELERATORS = 4096
 MOST_TOKENS = 100_000_000
@@ -74,6 +78,8 @@ def _unknown(field: str, unknown: NotInCatalog) -> FieldRefusal:
 def require_sound_check(catalog: Catalog, request: CheckRequest) -> None:
     """Raise `QuestionRefused` with every field of a check that cannot be."""
     refusals = (
+        *_model(catalog, request.model, request.config_json),
+        *_accelerators(catalog, (request.accelerator,), "accelerator"),
         *_count("accelerator_count", request.accelerator_count, MOST_ACCELERATORS),
         *_layout_fields(request),
         *_formats(catalog, request.weight_format, request.kv_cache_format),
@@ -88,6 +94,8 @@ def require_sound_check(catalog: Catalog, request: CheckRequest) -> None:
 def require_sound_size(catalog: Catalog, request: SizeRequest) -> None:
     """Raise `QuestionRefused` with every field of a sizing that cannot be."""
     refusals = (
+        *_model(catalog, request.model, request.config_json),
+        *_accelerators(catalog, request.accelerators, "accelerators"),
         *_count("max_accelerator_count", request.max_accelerator_count, MOST_ACCELERATORS),
         *_formats(catalog, request.weight_format, request.kv_cache_format),
         *_engine(catalog, request.engine, request.engine_version),
@@ -95,6 +103,21 @@ def require_sound_size(catalog: Catalog, request: SizeRequest) -> None:
     )
     if refusals:
         raise QuestionRefused(refusals)
+
+
+def _model(catalog: Catalog, model: str, config_json: str | None) -> Iterator[FieldRefusal]:
+    try:
+        known_model(catalog, model, config_json)
+    except QuestionRefused as refused:
+        yield from refused.fields
+
+
+def _accelerators(catalog: Catalog, names: Iterable[str], field: str) -> Iterator[FieldRefusal]:
+    for name in names:
+        try:
+            known_accelerator(catalog, name, field)
+        except QuestionRefused as refused:
+            yield from refused.fields
 
 
 def _layout_fields(request: CheckRequest) -> Iterator[FieldRefusal]:
@@ -120,6 +143,15 @@ def _load(load: Load) -> Iterator[FieldRefusal]:
     if not 0 <= load.output_tokens <= MOST_TOKENS:
         yield FieldRefusal(field="output_tokens", given=str(load.output_tokens), allowed=f"0 to {MOST_TOKENS}")
     yield from _count("concurrency", load.concurrency, MOST_CONCURRENCY)
+
+
+def sound_loads(input_tokens: Column, output_tokens: Column, concurrency: Column) -> npt.NDArray[np.bool_]:
+    """Whether each load of a column is one that may be asked about."""
+    return (
+        ((input_tokens >= 1.0) & (input_tokens <= MOST_TOKENS))
+        & ((output_tokens >= 0.0) & (output_tokens <= MOST_TOKENS))
+        & ((concurrency >= 1.0) & (concurrency <= MOST_CONCURRENCY))
+    )
 
 
 def _count(field: str, value: int, most: int) -> Iterator[FieldRefusal]:
