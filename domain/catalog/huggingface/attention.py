@@ -4,6 +4,7 @@ from domain.catalog.huggingface.fields import MOST_LAYERS, Fields
 from domain.catalog.model import SelfAttention
 
 MOST_HEADS = 1 << 14
+HEAD_DIM = ("head_dim", "attention_head_dim")
 
 
 def head_count(fields: Fields, *names: str) -> int:
@@ -22,7 +23,7 @@ def kv_head_count(fields: Fields, heads: int, *names: str) -> int:
 
 def head_dim(fields: Fields, hidden_size: int, heads: int, *names: str) -> int:
     """Read the width of a head, which is an equal share of the model's width where nothing is said."""
-    stated = fields.optional_size(*(names or ("head_dim",)))
+    stated = fields.optional_size(*(names or HEAD_DIM))
     if stated is None and hidden_size % heads:
         fields.refuse("hidden_size", f"a multiple of the {heads} heads, or head_dim beside it")
     return stated or max(hidden_size // heads, 1)
@@ -35,10 +36,12 @@ def self_attention(
     qkv_bias: bool = False,
     output_bias: bool = False,
     query_key_norm: str = "none",
+    default_head_dim: int | None = None,
 ) -> SelfAttention:
     """Read attention as most configs state it."""
     heads = head_count(fields)
-    width = head_dim(fields, hidden_size, heads)
+    stated = any(fields.raw(name) is not None for name in HEAD_DIM)
+    width = default_head_dim if default_head_dim and not stated else head_dim(fields, hidden_size, heads)
     return SelfAttention(
         head_count=heads,
         kv_head_count=kv_head_count(fields, heads),
@@ -52,7 +55,7 @@ def self_attention(
 
 def window_of(fields: Fields, *names: str, default: int | None = None) -> int | None:
     """Read the tokens that a windowed layer looks back on."""
-    return fields.optional_size(*(names or ("sliding_window",))) or default
+    return fields.optional_size(*(names or ("sliding_window", "sliding_window_size"))) or default
 
 
 def windowed_layers(

@@ -5,7 +5,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from domain.catalog.huggingface.draft import Draft, Surroundings, model_of
-from domain.catalog.huggingface.families import ARCHITECTURES, OTHER_TASKS, READERS, TEXT_PARTS, WRAPPERS
+from domain.catalog.huggingface.families import (
+    ARCHITECTURES,
+    LANGUAGE_DEFAULTS,
+    OTHER_TASKS,
+    READERS,
+    TEXT_PARTS,
+    WRAPPERS,
+)
 from domain.catalog.huggingface.fields import MOST, ConfigError, FieldProblem, Fields, shown
 from domain.catalog.huggingface.stored import stored_weights
 from domain.catalog.huggingface.towers import towers
@@ -45,10 +52,11 @@ def read_config(config: Mapping[str, object], *, id: str) -> Model:  # noqa: A00
     surroundings = _surroundings(outer, text, draft, id)
     text.close()
     if text is not outer:
+        outer.repeats(text)
         outer.close(spared=OF_TOWERS)
     if outer.problems:
         raise ConfigError(outer.problems)
-    return model_of(draft, surroundings, id)
+    return model_of(draft, surroundings, id, note=" ".join(outer.remarks))
 
 
 def _text_part(outer: Fields) -> tuple[Fields, str]:
@@ -60,7 +68,8 @@ def _text_part(outer: Fields) -> tuple[Fields, str]:
         model_type = ARCHITECTURES.get(architecture, model_type)
     part = next((part for name in TEXT_PARTS if (part := outer.inside(name)) is not None), None)
     if model_type in WRAPPERS and part is not None:
-        return part, _inner_type(part, model_type)
+        inner = _inner_type(part, model_type)
+        return part.with_defaults(LANGUAGE_DEFAULTS.get(inner, {})), inner
     if model_type in WRAPPERS:
         return outer, WRAPPERS[model_type]
     if model_type not in READERS:
@@ -101,7 +110,6 @@ def _surroundings(outer: Fields, text: Fields, draft: Draft, model_id: str) -> S
         towers=beside,
         max_position_tokens=_positions(outer, text),
         stored=stored,
-        note=" ".join(outer.remarks),
     )
 
 

@@ -46,9 +46,22 @@ def all_windowed(fields: Fields, layers: int, default: int | None = None) -> tup
 
 def each_full(fields: Fields, layers: int, *, every: int, window: int | None = None) -> tuple[int | None, ...]:
     """All layers but each n-th have a window; n is the family's where the config names none."""
-    names = ("sliding_window_pattern", "_sliding_window_pattern")
-    stated = fields.optional_size(*names, most=MOST_LAYERS)
-    return windowed_layers(fields, layers, window_of(fields, default=window), every=stated or every)
+    tokens = window_of(fields, default=window)
+    if isinstance(letters := fields.raw("sliding_window_pattern"), str):
+        return _lettered(fields, layers, letters, tokens)
+    stated = fields.optional_size("sliding_window_pattern", "_sliding_window_pattern", most=MOST_LAYERS)
+    return windowed_layers(fields, layers, tokens, every=stated or every)
+
+
+def _lettered(fields: Fields, layers: int, letters: str, window: int | None) -> tuple[int | None, ...]:
+    """EXAONE's rule: a pattern of L (window) and G (whole context) over and over, and the last layer whole."""
+    if not letters or set(letters) - {"L", "G"} or len(letters) > MOST_LAYERS or window is None:
+        fields.refuse("sliding_window_pattern", "letters L and G beside a sliding_window")
+        return (None,) * layers
+    if fields.has("layer_types"):
+        return windowed_layers(fields, layers, window)
+    windowed = (letters[index % len(letters)] == "L" and index < layers - 1 for index in range(layers))
+    return tuple(window if is_windowed else None for is_windowed in windowed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +82,8 @@ class DenseFamily:
     biases: Biases = Biases()
     query_key_norm: str = "none"
     query_key_norm_switch: Switch = ON
+    head_dim: int | None = None
+    """Width of a head where the config states none; None is an equal share of the model's."""
     norm_count: int = 2
     norm_bias: bool = False
     gated: bool = True
@@ -124,6 +139,7 @@ def dense_attention(fields: Fields, family: DenseFamily, width: int) -> SelfAtte
         qkv_bias=family.biases.qkv.read(fields),
         output_bias=family.biases.output.read(fields),
         query_key_norm=family.query_key_norm if normed else "none",
+        default_head_dim=family.head_dim,
     )
 
 

@@ -34,11 +34,13 @@ QWEN2 = DenseFamily(
     windows=upper_layers_windowed,
     only_off=("qk_norm", "use_qk_norm"),
 )
-QWEN3 = DenseFamily(name="Qwen3", biases=ATTENTION_BIAS, query_key_norm="per_head", windows=upper_layers_windowed)
+QWEN3 = DenseFamily(
+    name="Qwen3", biases=ATTENTION_BIAS, query_key_norm="per_head", head_dim=128, windows=upper_layers_windowed
+)
 MISTRAL = DenseFamily(name="Mistral", windows=all_windowed, only_off=("attention_bias", "mlp_bias"))
 PHI3 = DenseFamily(name="Phi", windows=all_windowed, only_off=("attention_bias", "mlp_bias"))
 GRANITE = replace(LLAMA, name="Granite")
-GEMMA = DenseFamily(name="Gemma", tied=True, biases=ATTENTION_BIAS)
+GEMMA = DenseFamily(name="Gemma", tied=True, biases=ATTENTION_BIAS, head_dim=256)
 GEMMA2 = replace(GEMMA, name="Gemma 2", norm_count=4, windows=partial(each_full, every=2, window=MISTRAL_WINDOW_TOKENS))
 GEMMA3 = replace(
     GEMMA2, name="Gemma 3", query_key_norm="per_head", windows=partial(each_full, every=6, window=MISTRAL_WINDOW_TOKENS)
@@ -60,7 +62,7 @@ COHERE2 = replace(
 )
 OLMO2 = DenseFamily(name="OLMo 2", biases=ATTENTION_BIAS, query_key_norm="per_layer")
 OLMO3 = replace(OLMO2, name="OLMo 3", windows=partial(each_full, every=4, window=MISTRAL_WINDOW_TOKENS))
-GLM = DenseFamily(name="GLM", biases=Biases(qkv=DEFAULT_ATTENTION_BIAS))
+GLM = DenseFamily(name="GLM", head_dim=128, biases=Biases(qkv=DEFAULT_ATTENTION_BIAS))
 NEMOTRON = DenseFamily(name="Nemotron", biases=LLAMA_BIASES, norm_bias=True, gated=False, known=("norm_type",))
 STARCODER2 = DenseFamily(
     name="StarCoder2",

@@ -39,10 +39,9 @@ class Surroundings:
     towers: tuple[Tower, ...]
     max_position_tokens: int | None
     stored: StoredWeights
-    note: str
 
 
-def model_of(draft: Draft, surroundings: Surroundings, model_id: str) -> Model:
+def model_of(draft: Draft, surroundings: Surroundings, model_id: str, *, note: str) -> Model:
     """Build the model: each kind of layer once, and the order of the kinds."""
     extra = (draft.mtp_layer,) if draft.mtp_layer_count and draft.mtp_layer else ()
     kinds = tuple(dict.fromkeys((*draft.layers, *extra)))
@@ -67,7 +66,7 @@ def model_of(draft: Draft, surroundings: Surroundings, model_id: str) -> Model:
         max_position_tokens=surroundings.max_position_tokens,
         stored=surroundings.stored,
         confidence=draft.confidence,
-        note=surroundings.note,
+        note=note,
     )
 
 

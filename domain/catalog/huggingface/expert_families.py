@@ -106,7 +106,6 @@ ERNIE_MOE = ExpertFamily(
     ),
     habits=ExpertHabits(router_bias=ALWAYS_BIASED),
     sparse=sparse_between,
-    mtp=NEXTN,
 )
 DOTS = ExpertFamily(
     body=DenseFamily(
@@ -122,7 +121,6 @@ EXAONE_MOE = ExpertFamily(
     body=EXAONE4,
     habits=ExpertHabits(router_bias=ALWAYS_BIASED),
     sparse=sparse_after_first,
-    mtp=NEXTN,
 )
 SOLAR_OPEN = ExpertFamily(
     body=DenseFamily(name="Solar", biases=Biases(qkv=by("attention_bias")), only_off=("use_qk_norm",)),
@@ -147,7 +145,6 @@ HUNYUAN_V3 = ExpertFamily(
         router_bias=by("moe_router_enable_expert_bias", default=True).read,
     ),
     sparse=sparse_after_first,
-    mtp=NEXTN,
 )
 
 EXPERT_READERS: Mapping[str, Reader] = {

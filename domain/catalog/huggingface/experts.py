@@ -152,8 +152,15 @@ def read_mixture(fields: Fields, family: ExpertFamily) -> Draft:
         layers=stacked(attentions, halves, norm_count=family.body.norm_count, norm_bias=family.body.norm_bias),
         final_norm_bias=family.body.norm_bias,
         output_head_bias=family.body.head_bias.read(fields),
-        mtp_layer_count=mtp_layer_count(fields, *family.mtp) if family.mtp else 0,
+        mtp_layer_count=mtp_layer_count(fields, *family.mtp) if family.mtp else uncounted_mtp(fields),
     )
+
+
+def uncounted_mtp(fields: Fields) -> int:
+    """Remark upon MTP modules whose layers are not known."""
+    if modules := mtp_layer_count(fields):
+        fields.remark(f"{modules} MTP module(s) may be in the checkpoint; they are not counted.")
+    return 0
 
 
 def stacked(

@@ -78,6 +78,35 @@ WRAPPERS: Mapping[str, str] = {
 }
 """Models of text and images: the kind of their language model where their text config does not name it."""
 
+LANGUAGE_DEFAULTS: Mapping[str, Mapping[str, int]] = {
+    "gemma3_text": {
+        "num_attention_heads": 8,
+        "num_key_value_heads": 4,
+        "head_dim": 256,
+        "vocab_size": 262_208,
+        "max_position_embeddings": 131_072,
+    },
+    "llama": {
+        "hidden_size": 4_096,
+        "intermediate_size": 11_008,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "vocab_size": 32_000,
+    },
+    "mistral": {
+        "hidden_size": 4_096,
+        "intermediate_size": 14_336,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "vocab_size": 32_000,
+    },
+}
+"""What transformers takes where the text config of a model of text and images leaves a field out, as some do.
+
+Source: transformers 5.23, configuration classes of the same names.
+"""
+
 TEXT_PARTS = ("text_config", "language_config", "llm_config")
 
 ARCHITECTURES: Mapping[str, str] = {

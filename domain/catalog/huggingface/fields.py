@@ -54,6 +54,7 @@ class Fields:
 
     def __init__(self, given: Mapping[Any, object], path: str = "", parent: "Fields | None" = None) -> None:
         self._given = given
+        self._defaults: Mapping[str, object] = {}
         self._path = path
         self._read: set[str] = set()
         self.problems: list[FieldProblem] = parent.problems if parent else []
@@ -70,7 +71,11 @@ class Fields:
     def raw(self, name: str) -> object:
         """Return the field as it stands, and take it as read."""
         self._read.add(name)
-        return self._given.get(name)
+        value = self._given.get(name)
+        if value is None and name in self._defaults:
+            value = self._defaults[name]
+            self.remark(f"{self._path}{name} is missing; {value}, the default of transformers, is taken.")
+        return value
 
     def refuse(self, name: str, allowed: str) -> None:
         """Note that the field cannot be used as it stands."""
@@ -173,6 +178,19 @@ class Fields:
             self.refuse(name, f"a list of layer numbers from 0 to {length - 1}")
             return frozenset()
         return frozenset(value)
+
+    def repeats(self, part: "Fields") -> None:
+        """Take fields as read that ``part`` states too, to the same effect."""
+        for name in self.names():
+            if name in self._read or not part.has(name) or is_harmless(name):
+                continue
+            if shown(part.raw(name)) == shown(self._given[name]):
+                self._read.add(name)
+
+    def with_defaults(self, defaults: Mapping[str, object]) -> "Fields":
+        """Look missing fields up in ``defaults`` from now on."""
+        self._defaults = defaults
+        return self
 
     def inside(self, name: str) -> "Fields | None":
         """Enter a part of the config; None where it is missing or at fault."""

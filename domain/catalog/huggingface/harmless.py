@@ -3,7 +3,7 @@
 import re
 
 HARMLESS_WORDS = """
-    architectures model_type auto_map _name_or_path name_or_path transformers_version transformers.js_config
+    architectures model_type output_past auto_map _name_or_path name_or_path transformers_version transformers.js_config
     torch_dtype dtype _commit_hash _attn_implementation _attn_implementation_autoset attn_implementation
     _flash_attn_2_enabled use_flash_attn use_cache cache_implementation cache_config is_decoder
     is_encoder_decoder add_cross_attention cross_attention_hidden_size return_dict output_attentions
@@ -46,7 +46,8 @@ HARMLESS = frozenset(HARMLESS_WORDS.split())
 HARMLESS_PATTERN = re.compile(
     r"""
     .*(rope|rotary|dropout|pdrop|_eps$|epsilon|initializer|init_|_std$).*
-    | .*token_id(s)?$ | .*token_index$ | (image|video|audio|vision)_token.* | mm_tokens_per_.* | .*soft_tokens_per_.*
+    | ignore_index | .*token_id(s)?$ | .*token_index$ | (image|video|audio|vision)_token.*
+    | mm_tokens_per_.* | .*soft_tokens_per_.*
     | .*_act$ | .*activation.* | .*fp32.* | .*_loss_?.* | projector_.* | mm_projector.* | .*_alpha$ | .*_beta$
     | .*(loss|z_loss|jitter|aux).*coef.* | .*_loss.*
     | .*(softcap|soft_cap).*

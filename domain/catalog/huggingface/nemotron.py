@@ -1,5 +1,6 @@
 """NVIDIA: Nemotron-H with its pattern of layers, and the pruned models of its architecture search."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from domain.catalog.huggingface.attention import MOST_HEADS, head_count, head_dim, self_attention
@@ -8,6 +9,7 @@ from domain.catalog.huggingface.experts import ExpertHabits, experts, mtp_layer_
 from domain.catalog.huggingface.fields import MOST_LAYERS, Fields
 from domain.catalog.model import DenseFeedForward, Layer, LinearAttention, MixtureOfExperts, SelfAttention
 
+MTP_PATTERN = "*E"
 SYMBOLS = {"M": "mamba", "*": "attention", "-": "mlp", "E": "moe"}
 LABELS = {"linear_attention": "mamba", "full_attention": "attention", **{name: name for name in SYMBOLS.values()}}
 STATE_BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}
@@ -20,10 +22,15 @@ def read_nemotron_h(fields: Fields) -> Draft:
     kinds = _kinds(fields)
     parts = {kind: _part(fields, kind) for kind in dict.fromkeys(kinds)}
     modules = mtp_layer_count(fields)
-    if modules:
-        fields.remark(f"{modules} MTP module(s) of several layers each are in the checkpoint; they are not counted.")
-    fields.known("mtp_hybrid_override_pattern", "mtp_layers_block_type", "expand", "mamba_expand", "mamba_d_ssm")
-    fields.known("intermediate_size", "moe_shared_expert_overlap", "n_routed_experts", "n_shared_experts")
+    fields.known("expand", "mamba_expand", "mamba_d_ssm")
+    fields.known(
+        "mtp_hybrid_override_pattern",
+        "mtp_layers_block_type",
+        "intermediate_size",
+        "moe_shared_expert_overlap",
+        "n_routed_experts",
+        "n_shared_experts",
+    )
     fields.known(
         "moe_intermediate_size", "moe_shared_expert_intermediate_size", "num_experts_per_tok", "moe_latent_size"
     )
@@ -34,7 +41,22 @@ def read_nemotron_h(fields: Fields) -> Draft:
         vocabulary_size=vocabulary_size(fields),
         tied_embeddings=False,
         layers=tuple(parts[kind] for kind in kinds),
+        mtp_layer_count=modules,
+        mtp_layer=_mtp_layer(fields, parts) if modules else None,
     )
+
+
+def _mtp_layer(fields: Fields, parts: Mapping[str, Layer]) -> Layer:
+    """Put an attention and a feed-forward layer together: the two of which each MTP module is made."""
+    pattern = fields.text("mtp_hybrid_override_pattern", default=MTP_PATTERN)
+    labels = fields.labels("mtp_layers_block_type", 2, LABELS)
+    kinds = tuple(LABELS[label] for label in labels) if labels else tuple(SYMBOLS.get(symbol, "") for symbol in pattern)
+    if len(kinds) != len(MTP_PATTERN) or kinds[0] != "attention" or kinds[1] not in {"moe", "mlp"}:
+        fields.refuse("mtp_hybrid_override_pattern", "* followed by E or -")
+        return parts[next(iter(parts))]
+    attention = parts.get("attention") or _part(fields, "attention")
+    feed_forward = parts.get(kinds[1]) or _part(fields, kinds[1])
+    return replace(attention, feed_forward=feed_forward.feed_forward, norm_count=2)
 
 
 def _kinds(fields: Fields) -> tuple[str, ...]:

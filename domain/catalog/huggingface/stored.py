@@ -218,10 +218,8 @@ def _by_component(quantization: Fields, found: Found, plain: str, layer_count: i
             f"A few layers keep {component} in {plain.upper()}; they are counted as {found.number_format}."
         )
     if found.number_format in EXPERTS_ALONE:
-        widened = (
-            component for component in QUANTIZABLE if component not in excluded and component != "routed_experts"
-        )
-        return tuple((name, found.number_format) for name in widened)
+        narrow = {*excluded, "routed_experts", "mtp"}
+        return tuple((component, found.number_format) for component in QUANTIZABLE if component not in narrow)
     return tuple((component, plain) for component in QUANTIZABLE if component in excluded)
 
 
