@@ -86,7 +86,7 @@ def judged(evaluation: Evaluation, row: int, place: Place) -> Deployment:
     return Deployment(
         accelerator=accelerator.id,
         accelerator_count=place.accelerator_count,
-        device_count=layout.rank_count,
+        device_count=place.accelerator_count * accelerator.devices_per_card,
         node=place.node.id if place.node else None,
         node_count=None if place.node_count is None else recorded(place.node_count),
         layout=layout,

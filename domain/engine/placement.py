@@ -1,5 +1,6 @@
 """Which layout to take on how many accelerators: smallest by memory, smallest deployable, recommended."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,7 +76,13 @@ def smallest_deployable(search: Search, *, allow_marginal: bool) -> Deployment |
         for node in search.nodes
         if (deployment := _on_nodes(search, node, allow_marginal=allow_marginal)) is not None
     ]
-    return min(found, key=lambda deployment: (deployment.accelerator_count, deployment.node_count), default=None)
+    return min(found, key=_least_boxes, default=None)
+
+
+def _least_boxes(deployment: Deployment) -> tuple[int, int, float]:
+    """Fewest accelerators, then fewest nodes, then the fullest."""
+    nodes = deployment.node_count or 0.0
+    return deployment.accelerator_count, math.ceil(nodes), -nodes
 
 
 def _on_nodes(search: Search, node: Node, *, allow_marginal: bool) -> Deployment | None:
