@@ -22,7 +22,7 @@ help: ## Show this list
 
 # On loopback, for whoever is on this machine: the service asks for certificates wherever it is not told so.
 run: $(RUNTIME) ## Start everything, make and print a first plan, serve until Ctrl-C
-	@TONNAGE_DEVELOPMENT=$${TONNAGE_DEVELOPMENT-1} $(BIN)/python -m service --demonstrate
+	@TONNAGE_DEVELOPMENT=$${TONNAGE_DEVELOPMENT-1} exec $(BIN)/python -m service --demonstrate
 
 test: $(DEV) ## Run the tests (ARGS="-k catalog" to choose)
 	@$(BIN)/python -m pytest $(ARGS)
