@@ -125,6 +125,21 @@ def node_reasons(catalog: Catalog, deployment: Deployment) -> Iterator[Reason]:
         yield Reason(code="TENSOR_GROUP_CROSSES_NODES", sentence=sentence)
 
 
+def link_reasons(catalog: Catalog, deployment: Deployment) -> Iterator[Reason]:
+    """Say so when a tensor group inside one node is joined by nothing but the host bus."""
+    accelerator, node = catalog.accelerators[deployment.accelerator], catalog.nodes.get(deployment.node or "")
+    group = deployment.layout.tensor_parallel * deployment.layout.attention_data_parallel
+    cards = group / accelerator.devices_per_card
+    if cards <= accelerator.link.domain_size or (node is not None and cards > node.accelerator_count):
+        return
+    joined = node.link_name if node is not None else "the host bus"
+    pairs = f"; its own link joins {accelerator.link.domain_size}" if accelerator.link.domain_size > 1 else ""
+    sentence = (
+        f"A tensor group of {group} on {accelerator.name} exchanges over {joined}{pairs}: its all-reduce is slow."
+    )
+    yield Reason(code="ALL_REDUCE_OVER_HOST_BUS", sentence=sentence)
+
+
 def recipes(
     catalog: Catalog, model: Model, accelerators: Iterable[str], found: Iterable[Deployment]
 ) -> tuple[PublishedRecipe, ...]:

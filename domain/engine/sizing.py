@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from domain.catalog.accelerator import Accelerator, Node
 from domain.catalog.serving_engine import ServingEngine
 from domain.engine.deployment import Candidate, Deployment, Rejection, SizeRequest
+from domain.engine.explaining import link_reasons
 from domain.engine.judging import Room, evaluated
 from domain.engine.layout_table import LayoutTable, layout_table, searched_layouts
 from domain.engine.parallelism import Degrees
@@ -105,7 +106,10 @@ class Sizing:
             smallest_by_memory=smallest,
             smallest_deployable=deployable,
             recommended=recommended,
-            reasons=tuple(_reasons(search, deployable, recommended)),
+            reasons=(
+                *_reasons(search, deployable, recommended),
+                *link_reasons(self._study.catalog, recommended or deployable or smallest),
+            ),
         )
 
     def _table(self, setting: Setting) -> LayoutTable:

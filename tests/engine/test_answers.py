@@ -222,3 +222,18 @@ def test_cards_of_two_devices_are_counted_as_cards_and_laid_out_as_devices():
     assert (deployment.accelerator_count, deployment.device_count) == (1, 2)
     assert deployment.layout.tensor_parallel == 2
     assert deployment.memory.usable_bytes == pytest.approx(48e9, rel=0.07)
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "count", "joined"),
+    [("rtx-4090-24", 4, "PCIe4 x16, no P2P"), ("a100-pcie-80", 4, "its own link joins 2"), ("l40s", 2, "PCIe4 x16")],
+)
+def test_a_tensor_group_that_only_the_host_bus_joins_is_called_slow(accelerator, count, joined):
+    answer = asked(R1_32B, accelerator, count, weight_format="bf16", tensor_parallel=count)
+    slow = next(reason for reason in answer.reasons if reason.code == "ALL_REDUCE_OVER_HOST_BUS")
+    assert joined in slow.sentence
+
+
+@pytest.mark.parametrize(("accelerator", "count"), [("h100-sxm-80", 8), ("a100-pcie-80", 2), ("ascend-910b3", 8)])
+def test_a_tensor_group_that_a_link_joins_is_not(accelerator, count):
+    assert "ALL_REDUCE_OVER_HOST_BUS" not in codes(asked(R1_32B, accelerator, count, tensor_parallel=count))
