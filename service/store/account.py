@@ -45,6 +45,10 @@ class Account:
         """Whether the account can reach what lies in ``folder``."""
         return self.is_ours or self.run("/bin/sh", "-c", 'cd "$1"', "sh", folder).returncode == 0
 
+    def can_run(self, program: Path) -> bool:
+        """Whether the account can start ``program`` and finds what it needs."""
+        return self.run("/bin/sh", "-c", 'exec "$1" --version', "sh", program).returncode == 0
+
     def own(self, path: Path) -> None:
         """Hand ``path`` over to the account."""
         if not self.is_ours:
@@ -65,11 +69,14 @@ def unprivileged_account() -> Account:
 
 
 def copy_once(source: Path, target: Path) -> Path:
-    """Copy the folder ``source`` to ``target``, whole or not at all, unless it is there; return ``target``."""
+    """Copy ``source`` to ``target``, whole or not at all, readable by everybody, unless it is there; return ``target``."""
     if not target.exists():
         growing = target.with_name(f"{target.name}.new")
         shutil.rmtree(growing, ignore_errors=True)
         shutil.copytree(source, growing, symlinks=True)
+        for path in (growing, *growing.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | (0o055 if path.stat().st_mode & 0o100 else 0o044))
         growing.rename(target)
     return target
 

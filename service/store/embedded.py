@@ -61,19 +61,22 @@ class EmbeddedPostgres:
         state = reachable_state(state, account)
         began = time.monotonic()
         with _locked(state / "start.lock"):
-            in_use = (state / "users.lock").open("a")
-            fcntl.flock(in_use, fcntl.LOCK_SH)
             server = cls(
                 account=account,
                 binaries=reachable_binaries(state, account),
                 state=state,
                 credentials=Credentials.kept_in(state / "credentials.json"),
-                in_use=in_use,
+                in_use=(state / "users.lock").open("a"),
                 socket_folder=state / "cluster" / "run",
             )
-            server._initialize()
-            server._launch()
-            server._provision()
+            try:
+                fcntl.flock(server.in_use, fcntl.LOCK_SH)
+                server._initialize()
+                server._launch()
+                server._provision()
+            except BaseException:
+                server.in_use.close()
+                raise
         log.info("postgres.started", data=str(server.data), after_s=round(time.monotonic() - began, 2))
         return server
 
@@ -206,7 +209,7 @@ def reachable_binaries(state: Path, account: Account) -> Path:
         raise EmbeddedPostgresFailed(f"The package {WHEEL} is not installed.")
     package = Path(found.origin).parent
     installation = package / f"pginstall{MAJOR_VERSION}"
-    if account.run(installation / "bin" / "postgres", "--version").returncode:
+    if not account.can_run(installation / "bin" / "postgres"):
         # The programs find their libraries by a path relative to their own.
         root = state / f"postgres-{MAJOR_VERSION}"
         make_passable(root / WHEEL)

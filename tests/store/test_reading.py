@@ -1,13 +1,13 @@
 """What the store answers to those who read: now, then, and in pages that stay in place."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
 from domain.planning.plan import ActivePlan, PlanNotFound, RetiredPlan
-from service.store import EventFilter, PlanFilter, PlanRecord, Store
+from service.store import EventFilter, PlanFilter, Store
 from service.store.refusal import PageTokenInvalid, PositionNotReached, RevisionNotFound
 from tests.planning.example import (
     ADA,
@@ -87,11 +87,9 @@ async def test_what_is_known_is_told_apart_from_what_holds(store):
     await write(store, retire(effective_at=FUTURE), plan_id=plan_id, expected_revision=2)
     known = (await store.history(workspace="acme", plan_id=plan_id))[-1].recorded_at
 
-    async def as_of(effective_at: datetime) -> PlanRecord:
-        return await store.plan_as_of(workspace="acme", plan_id=plan_id, recorded_at=known, effective_at=effective_at)
-
-    assert isinstance((await as_of(FUTURE - timedelta(days=1))).state, ActivePlan)
-    assert isinstance((await as_of(FUTURE)).state, RetiredPlan)
+    for effective_at, kind in ((FUTURE - timedelta(days=1), ActivePlan), (FUTURE, RetiredPlan)):
+        plan = await store.plan_as_of(workspace="acme", plan_id=plan_id, recorded_at=known, effective_at=effective_at)
+        assert isinstance(plan.state, kind)
 
 
 async def test_history_is_told_oldest_first(store, plan_id):
