@@ -144,10 +144,9 @@ def linear_states(attention: LinearAttention) -> tuple[CachePart, ...]:
     Check: Qwen3-Next-80B-A3B, 75 497 472 bytes of FP32 state.
     """
     state = attention.value_head_count * attention.key_head_dim * attention.value_head_dim
-    channels = convolution_channels(attention)
+    inputs = float(max(attention.convolution_width - 1, 0) * convolution_channels(attention))
     parts = [_constant("state", float(state), attention, attention.state_element_bytes)]
-    if channels:
-        inputs = float((attention.convolution_width - 1) * channels)
+    if inputs:
         parts.append(_constant("convolution", inputs, attention, CONVOLUTION_ELEMENT_BYTES))
     return tuple(parts)
 

@@ -160,14 +160,22 @@ def _norm_size(model: Model) -> int:
 
 def _layer_table_parts(model: Model) -> tuple[WeightPart, ...]:
     """The table that gives each layer an input of its own, and what projects the hidden state beside it."""
-    sizes = [model.layers[kind].per_layer_input_size for kind in model.pattern]
+    sizes = _layer_input_sizes(model)
     if not any(sizes):
         return ()
     return (
-        matrix("embedding", "vocabulary", model.per_layer_vocabulary_size * sum(sizes)),
+        matrix("embedding", "vocabulary", _layer_table_size(model)),
         matrix("embedding", "none", model.hidden_size * sum(sizes)),
         vector("norms", "none", max(sizes)),
     )
+
+
+def _layer_table_size(model: Model) -> int:
+    return model.per_layer_vocabulary_size * sum(_layer_input_sizes(model))
+
+
+def _layer_input_sizes(model: Model) -> list[int]:
+    return [model.layers[kind].per_layer_input_size for kind in model.pattern]
 
 
 def exit_weight_parts(model: Model) -> tuple[WeightPart, ...]:
@@ -279,9 +287,8 @@ def parameter_counts(model: Model) -> ParameterCounts:
     for part in weight_parts(model):
         sums[part.component] += part.parameter_count
         active += part.active_parameter_count if part.component not in ("mtp", "tower") else 0
-    looked_up = model.hidden_size * (
-        model.learned_position_count + (0 if model.tied_embeddings else model.vocabulary_size)
-    )
+    own_table = 0 if model.tied_embeddings else model.vocabulary_size * model.hidden_size
+    looked_up = own_table + model.learned_position_count * model.hidden_size + _layer_table_size(model)
     return ParameterCounts(
         total=sums.total() - sums["mtp"] - sums["tower"],
         active=active,

@@ -1,20 +1,30 @@
 """What a config leaves unsaid, and what it says in ways of its own."""
 
+from typing import Any
+
 import pytest
 
 from domain.catalog.huggingface import read_config
-from domain.catalog.model import LatentAttention, LinearAttention, MixtureOfExperts, SelfAttention
+from domain.catalog.model import LatentAttention, LinearAttention, MixtureOfExperts, Model, SelfAttention
 from tests.huggingface.configs import published, sample
 
 PUBLISHED = {row["model"]: row["config"] for row in published()}
 
 
-def read(config):
+def read(config: dict[str, Any]) -> Model:
     return read_config(config, id="somebody/model")
 
 
-def windows(model):
-    return [model.layers[kind].attention.window_tokens for kind in model.pattern]
+def attentions(model: Model) -> list[Any]:
+    return [model.layers[kind].attention for kind in model.pattern]
+
+
+def feed_forwards(model: Model) -> list[Any]:
+    return [model.layers[kind].feed_forward for kind in model.pattern]
+
+
+def windows(model: Model) -> list[int | None]:
+    return [attention.window_tokens for attention in attentions(model)]
 
 
 @pytest.mark.parametrize(
@@ -44,14 +54,14 @@ def test_a_model_of_text_and_images_is_tied_as_its_outer_config_says():
 def test_heads_are_an_equal_share_of_the_width_and_all_have_keys_unless_said():
     config = PUBLISHED["meta-llama/Llama-2-7b-hf"]
     silent = {field: value for field, value in config.items() if field not in {"head_dim", "num_key_value_heads"}}
-    attention = read(silent).layers[0].attention
+    attention = attentions(read(silent))[0]
     assert (attention.head_dim, attention.kv_head_count) == (128, 32)
 
 
 @pytest.mark.parametrize(("name", "head_dim"), [("google/gemma-7b", 256), ("zai-org/GLM-4-32B-0414", 128)])
 def test_some_architectures_have_heads_of_a_width_of_their_own(name, head_dim):
     config = {field: value for field, value in PUBLISHED[name].items() if field != "head_dim"}
-    assert read(config).layers[0].attention.head_dim == head_dim
+    assert attentions(read(config))[0].head_dim == head_dim
 
 
 def test_experts_go_by_many_names():
@@ -91,13 +101,13 @@ def test_llama_4_reads_the_whole_context_in_every_fourth_layer():
 
 def test_llama_4_maverick_has_experts_in_every_other_layer():
     model = read(PUBLISHED["meta-llama/Llama-4-Maverick-17B-128E-Instruct"])
-    sparse = [isinstance(model.layers[kind].feed_forward, MixtureOfExperts) for kind in model.pattern]
+    sparse = [isinstance(half, MixtureOfExperts) for half in feed_forwards(model)]
     assert sparse == [False, True] * 24
 
 
 def test_qwen3_next_has_one_softmax_layer_in_four():
     model = read(PUBLISHED["Qwen/Qwen3-Next-80B-A3B-Instruct"])
-    softmax = [isinstance(model.layers[kind].attention, SelfAttention) for kind in model.pattern]
+    softmax = [isinstance(attention, SelfAttention) for attention in attentions(model)]
     assert softmax == [False, False, False, True] * 12
 
 
@@ -114,28 +124,29 @@ def test_nemotron_layers_are_one_thing_each_and_follow_the_pattern():
 def test_the_mtp_module_of_nemotron_3_is_an_attention_and_an_expert_layer():
     config = {**sample("nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16"), "num_nextn_predict_layers": 1}
     model = read({**config, "mtp_hybrid_override_pattern": "*E"})
+    assert model.mtp_kind is not None
     module = model.layers[model.mtp_kind]
     assert isinstance(module.attention, SelfAttention)
     assert isinstance(module.feed_forward, MixtureOfExperts)
 
 
 def test_deepseek_v2_routers_have_no_bias_and_v3_routers_have_one():
-    assert not read(PUBLISHED["deepseek-ai/DeepSeek-V2-Lite-Chat"]).layers[1].feed_forward.router_bias
-    assert read(sample("deepseek-ai/DeepSeek-V3")).layers[1].feed_forward.router_bias
+    assert not feed_forwards(read(PUBLISHED["deepseek-ai/DeepSeek-V2-Lite-Chat"]))[-1].router_bias
+    assert feed_forwards(read(sample("deepseek-ai/DeepSeek-V3")))[-1].router_bias
 
 
 def test_sparse_attention_has_an_index_only_where_a_layer_chooses_for_itself():
     config = sample("zai-org/GLM-5")
     layers = config["num_hidden_layers"]
     alternating = read({**config, "indexer_types": ["full", "shared"] * (layers // 2)})
-    indexed = [alternating.layers[kind].attention.indexer is not None for kind in alternating.pattern]
+    indexed = [attention.indexer is not None for attention in attentions(alternating)]
     assert indexed == [True, False] * (layers // 2)
     assert all(isinstance(layer.attention, LatentAttention) for layer in alternating.layers)
 
 
 def test_gemma_4_full_layers_share_a_projection_and_cache_keys_and_values():
     model = read(sample("google/gemma-4-26B-A4B"))
-    full = next(layer.attention for layer in model.layers if layer.attention.window_tokens is None)
+    full = next(attention for attention in attentions(model) if attention.window_tokens is None)
     assert (full.head_dim, full.kv_head_count, full.key_equals_value) == (512, 2, True)
 
 

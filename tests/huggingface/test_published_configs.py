@@ -1,6 +1,7 @@
 import pytest
 
 from domain.catalog.huggingface import read_config
+from domain.catalog.model import Model
 from domain.engine.model import (
     cache_bytes_per_token,
     convolution_bytes_per_sequence,
@@ -42,7 +43,7 @@ def catalog_models():
     return built_in().models
 
 
-def imported(name):
+def imported(name: str) -> Model:
     return read_config(sample(name), id=name)
 
 

@@ -1,10 +1,12 @@
 import math
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.catalog.huggingface import ConfigError, read_config
+from domain.catalog.huggingface import ConfigError, FieldProblem, read_config
+from domain.catalog.model import Model
 from domain.engine.model import model_cache_parts, parameter_counts
 from tests.huggingface.configs import published, sample, sample_names
 
@@ -12,13 +14,13 @@ LLAMA = sample("meta-llama/Meta-Llama-3.1-70B")
 CONFIGS = [*(sample(name) for name in sample_names()), *(row["config"] for row in published())]
 
 
-def problems(config):
+def problems(config: Any) -> dict[str, FieldProblem]:
     with pytest.raises(ConfigError) as refusal:
         read_config(config, id="somebody/model")
     return {problem.field: problem for problem in refusal.value.problems}
 
 
-def without(config, *names):
+def without(config: dict[str, Any], *names: str) -> dict[str, Any]:
     return {field: value for field, value in config.items() if field not in names}
 
 
@@ -169,7 +171,7 @@ def damaged_configs(draw):
     return config
 
 
-def outcome(config):
+def outcome(config: dict[str, Any]) -> Model | ConfigError:
     try:
         return read_config(config, id="somebody/model")
     except ConfigError as refusal:

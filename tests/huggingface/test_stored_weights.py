@@ -1,6 +1,9 @@
+from typing import Any
+
 import pytest
 
 from domain.catalog.huggingface import ConfigError, read_config
+from domain.catalog.model import StoredWeights
 from service.release_files import built_in
 from tests.huggingface.configs import published, sample
 
@@ -8,11 +11,11 @@ LLAMA = next(row["config"] for row in published() if row["model"] == "meta-llama
 MOE = sample("Qwen/Qwen3-30B-A3B")
 
 
-def stored(quantization, config=LLAMA):
+def stored(quantization: object, config: dict[str, Any] = LLAMA) -> StoredWeights:
     return read_config({**config, "quantization_config": quantization}, id="somebody/model").stored
 
 
-def groups(**weights):
+def groups(**weights: object) -> dict[str, Any]:
     return {
         "quant_method": "compressed-tensors",
         "config_groups": {"group_0": {"targets": ["Linear"], "weights": weights}},

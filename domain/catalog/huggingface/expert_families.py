@@ -147,6 +147,20 @@ HUNYUAN_V3 = ExpertFamily(
     sparse=sparse_after_first,
 )
 
+DEEPSEEK_MOE = ExpertFamily(body=replace(LLAMA, name="DeepSeek"), sparse=sparse_after_first)
+LING = ExpertFamily(
+    body=DenseFamily(
+        name="Ling",
+        biases=Biases(qkv=by("use_qkv_bias"), output=by("use_bias")),
+        query_key_norm="per_head",
+        query_key_norm_switch=by("use_qk_norm"),
+        known=("norm_softmax", "moe_router_enable_shared_expert", "use_rmsnorm", "router_dtype"),
+        only_off=("norm_head",),
+    ),
+    habits=ExpertHabits(router_bias=by("moe_router_enable_expert_bias").read),
+    sparse=sparse_after_first,
+)
+
 EXPERT_READERS: Mapping[str, Reader] = {
     "qwen2_moe": mixture(QWEN2_MOE),
     "qwen3_moe": mixture(QWEN3_MOE),
@@ -164,5 +178,8 @@ EXPERT_READERS: Mapping[str, Reader] = {
     "exaone_moe": mixture(EXAONE_MOE),
     "solar_open": mixture(SOLAR_OPEN),
     "hunyuan_v1_moe": mixture(HUNYUAN_MOE),
+    "deepseek": mixture(DEEPSEEK_MOE),
+    "bailing_moe": mixture(LING),
+    "bailing_moe_v2": mixture(LING),
     "hy_v3": mixture(HUNYUAN_V3),
 }

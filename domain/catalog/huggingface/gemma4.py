@@ -9,6 +9,8 @@ from domain.catalog.huggingface.fields import MOST_LAYERS, Fields
 from domain.catalog.model import DenseFeedForward, FeedForward, Layer, SelfAttention
 
 FULL_EVERY = 6
+FULL_HEAD_DIM = 512
+"""Width of a head of full layers where the config does not say, as transformers takes it."""
 DENSE_NORMS = 4
 EXPERT_NORMS = 7
 
@@ -63,7 +65,7 @@ def _attentions(fields: Fields) -> tuple[SelfAttention, SelfAttention]:
         query_key_norm="per_head",
     )
     joint = fields.flag("attention_k_eq_v", default=False)
-    full_width = fields.size("global_head_dim", default=width)
+    full_width = fields.size("global_head_dim", default=FULL_HEAD_DIM)
     full_kv = (
         kv_head_count(fields, heads, "num_global_key_value_heads") if _states_full_heads(fields, joint=joint) else None
     )

@@ -126,5 +126,6 @@ LATENT_READERS: Mapping[str, Reader] = {
     "kimi_k2": latent(KIMI),
     "glm_moe_dsa": latent(LatentFamily(name="GLM", has_indexer=True)),
     "glm4_moe_lite": latent(LatentFamily(name="GLM")),
+    "mistral4": latent(LatentFamily(name="Mistral", router_bias=partial(noaux_bias, default=False))),
     "minicpm3": latent(LatentFamily(name="MiniCPM", has_experts=False, tied=True)),
 }
