@@ -9,8 +9,11 @@ import structlog
 def keep_journal(*, log_format: str, is_quiet: bool) -> None:
     """Write log events to standard error; ``is_quiet`` leaves out what went well."""
     is_console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
-    renderer = structlog.dev.ConsoleRenderer() if is_console else structlog.processors.JSONRenderer()
-    rendered = [] if is_console else [structlog.processors.dict_tracebacks]
+    # Local variables hold passwords: no traceback shows them.
+    traceback = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderer = console if is_console else structlog.processors.JSONRenderer()
+    rendered = [] if is_console else [structlog.processors.ExceptionRenderer(traceback)]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -42,6 +42,7 @@ PLAN = plan_pb2.DESCRIPTOR.services_by_name["PlanService"].full_name
 AUDIT = audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
+LINGER_S = 0.2
 LONGEST_ANSWER_BYTES = 64 * 1024 * 1024
 
 log = structlog.get_logger()
@@ -103,6 +104,8 @@ class Server:
         log.info("server.drained", grace_s=self.drain_s)
         self.readiness.cancel()
         await self.health.enter_graceful_shutdown()
+        # Calls that are on their way would be cancelled, which no client tries again.
+        await asyncio.sleep(min(LINGER_S, self.drain_s))
         await self.grpc_server.stop(self.drain_s)
         await asyncio.to_thread(self.engine.close)
         log.info("server.stopped")

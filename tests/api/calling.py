@@ -9,7 +9,6 @@ import pytest
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
-
 from tonnage.v1 import audit_pb2_grpc, catalog_pb2_grpc, plan_pb2_grpc, sizing_pb2_grpc
 from tonnage.v1 import plan_pb2 as pb
 from tonnage.v1 import sizing_pb2 as sizing
@@ -41,14 +40,14 @@ class Caller:
         self.plans = plan_pb2_grpc.PlanServiceStub(channel)
         self.audit = audit_pb2_grpc.AuditServiceStub(channel)
 
-    async def call(self, method: Any, request: Message, timeout: float = LIMIT_S) -> Any:
+    async def call(self, method: Any, request: Message, limit_s: float = LIMIT_S) -> Any:
         """Return what ``method`` answers."""
-        return await method(request, metadata=self.metadata, timeout=timeout)
+        return await method(request, metadata=self.metadata, timeout=limit_s)
 
-    async def refused(self, method: Any, request: Message, timeout: float = LIMIT_S) -> Refused:
+    async def refused(self, method: Any, request: Message, limit_s: float = LIMIT_S) -> Refused:
         """Return why ``method`` does not answer."""
         with pytest.raises(grpc.aio.AioRpcError) as raised:
-            await self.call(method, request, timeout)
+            await self.call(method, request, limit_s)
         return refusal(raised.value)
 
     async def draft(self, **given: Any) -> pb.DraftPlanResponse:

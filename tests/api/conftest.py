@@ -8,6 +8,7 @@ from uuid import uuid4
 import grpc
 import pytest
 import pytest_asyncio
+import structlog
 
 from domain.catalog.release import Catalog
 from service.api.server import Server
@@ -15,6 +16,20 @@ from service.release_files import built_in
 from service.settings import Settings
 from service.store import Store
 from tests.api.calling import Caller
+
+
+@pytest.fixture(scope="session", autouse=True)
+def journal() -> None:
+    """Log lines without local variables: they hold passwords, and a failed test shows what was logged."""
+    plain = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.ExceptionRenderer(plain),
+            structlog.processors.JSONRenderer(),
+        ]
+    )
 
 
 @pytest.fixture(scope="session")

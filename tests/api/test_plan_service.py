@@ -6,11 +6,11 @@ from uuid import uuid4
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
-
-from tests.api.calling import R1, Caller, approving, drafting, retiring, revising
 from tonnage.v1 import deployment_pb2 as part
 from tonnage.v1 import plan_pb2 as pb
 from tonnage.v1 import sizing_pb2 as sizing
+
+from tests.api.calling import R1, Caller, approving, drafting, retiring, revising
 
 
 def stamp(moment: datetime) -> Timestamp:
@@ -181,9 +181,7 @@ async def test_a_plan_can_be_read_as_of_a_time(planner):
     revised = await planner.revise(drafted.plan)
     for answer in (drafted, revised):
         then = pb.AsOf(recorded_at=answer.outcome.recorded_at)
-        found = await planner.call(
-            planner.plans.GetPlan, pb.GetPlanRequest(plan_id=drafted.plan.plan_id, as_of=then)
-        )
+        found = await planner.call(planner.plans.GetPlan, pb.GetPlanRequest(plan_id=drafted.plan.plan_id, as_of=then))
         assert found.plan.revision == answer.plan.revision
 
 

@@ -321,9 +321,9 @@ class ListEventsRequest(_message.Message):
     type: _builtins.str
     """type is the stored name, such as plan_approved."""
     model: _builtins.str
-    """model of the plan."""
+    """model that the plan is for."""
     accelerator: _builtins.str
-    """accelerator of the plan."""
+    """accelerator that the event's answer stands for."""
     catalog_digest: _builtins.str
     """catalog_digest that the event's answer rests on."""
     at_least_position: _builtins.int

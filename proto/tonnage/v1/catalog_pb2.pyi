@@ -624,6 +624,7 @@ class SelfAttention(_message.Message):
     OUTPUT_GATE_FIELD_NUMBER: _builtins.int
     SINKS_FIELD_NUMBER: _builtins.int
     KEY_EQUALS_VALUE_FIELD_NUMBER: _builtins.int
+    REUSES_CACHE_FIELD_NUMBER: _builtins.int
     head_count: _builtins.int
     """head_count of queries."""
     kv_head_count: _builtins.int
@@ -646,6 +647,8 @@ class SelfAttention(_message.Message):
     """sinks is whether each head has a learned sink."""
     key_equals_value: _builtins.bool
     """key_equals_value is whether one cached tensor serves as both."""
+    reuses_cache: _builtins.bool
+    """reuses_cache is whether the layer reads the keys and values of an earlier layer."""
     def __init__(
         self,
         *,
@@ -660,10 +663,11 @@ class SelfAttention(_message.Message):
         output_gate: _builtins.bool = ...,
         sinks: _builtins.bool = ...,
         key_equals_value: _builtins.bool = ...,
+        reuses_cache: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_window_tokens", b"_window_tokens", "window_tokens", b"window_tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_window_tokens", b"_window_tokens", "head_count", b"head_count", "head_dim", b"head_dim", "key_equals_value", b"key_equals_value", "kv_head_count", b"kv_head_count", "output_bias", b"output_bias", "output_gate", b"output_gate", "qkv_bias", b"qkv_bias", "query_key_norm", b"query_key_norm", "sinks", b"sinks", "value_head_dim", b"value_head_dim", "window_tokens", b"window_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_window_tokens", b"_window_tokens", "head_count", b"head_count", "head_dim", b"head_dim", "key_equals_value", b"key_equals_value", "kv_head_count", b"kv_head_count", "output_bias", b"output_bias", "output_gate", b"output_gate", "qkv_bias", b"qkv_bias", "query_key_norm", b"query_key_norm", "reuses_cache", b"reuses_cache", "sinks", b"sinks", "value_head_dim", b"value_head_dim", "window_tokens", b"window_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__window_tokens: _TypeAlias = _typing.Literal["window_tokens"]  # noqa: Y015
     _WhichOneofArgType__window_tokens: _TypeAlias = _typing.Literal["_window_tokens", b"_window_tokens"]  # noqa: Y015
@@ -714,6 +718,7 @@ class LatentAttention(_message.Message):
     ROPE_HEAD_DIM_FIELD_NUMBER: _builtins.int
     VALUE_HEAD_DIM_FIELD_NUMBER: _builtins.int
     INDEXER_FIELD_NUMBER: _builtins.int
+    OUTPUT_GATE_FIELD_NUMBER: _builtins.int
     head_count: _builtins.int
     """head_count of queries."""
     query_lora_rank: _builtins.int
@@ -726,6 +731,8 @@ class LatentAttention(_message.Message):
     """rope_head_dim is the part with position."""
     value_head_dim: _builtins.int
     """value_head_dim of values."""
+    output_gate: _builtins.bool
+    """output_gate is whether a projection as wide as all values gates the output."""
     @_builtins.property
     def indexer(self) -> Global___SparseIndexer:
         """indexer of sparse attention; absent where there is none."""
@@ -740,10 +747,11 @@ class LatentAttention(_message.Message):
         rope_head_dim: _builtins.int = ...,
         value_head_dim: _builtins.int = ...,
         indexer: Global___SparseIndexer | None = ...,
+        output_gate: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_query_lora_rank", b"_query_lora_rank", "indexer", b"indexer", "query_lora_rank", b"query_lora_rank"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_query_lora_rank", b"_query_lora_rank", "head_count", b"head_count", "indexer", b"indexer", "kv_lora_rank", b"kv_lora_rank", "nope_head_dim", b"nope_head_dim", "query_lora_rank", b"query_lora_rank", "rope_head_dim", b"rope_head_dim", "value_head_dim", b"value_head_dim"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_query_lora_rank", b"_query_lora_rank", "head_count", b"head_count", "indexer", b"indexer", "kv_lora_rank", b"kv_lora_rank", "nope_head_dim", b"nope_head_dim", "output_gate", b"output_gate", "query_lora_rank", b"query_lora_rank", "rope_head_dim", b"rope_head_dim", "value_head_dim", b"value_head_dim"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__query_lora_rank: _TypeAlias = _typing.Literal["query_lora_rank"]  # noqa: Y015
     _WhichOneofArgType__query_lora_rank: _TypeAlias = _typing.Literal["_query_lora_rank", b"_query_lora_rank"]  # noqa: Y015
@@ -821,6 +829,7 @@ class LinearAttention(_message.Message):
     CONVOLUTION_WIDTH_FIELD_NUMBER: _builtins.int
     GROUP_COUNT_FIELD_NUMBER: _builtins.int
     STATE_ELEMENT_BYTES_FIELD_NUMBER: _builtins.int
+    FULL_RANK_GATE_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """kind is gated_deltanet, mamba2, lightning or kda."""
     key_head_count: _builtins.int
@@ -837,6 +846,8 @@ class LinearAttention(_message.Message):
     """group_count of B and C in mamba2."""
     state_element_bytes: _builtins.float
     """state_element_bytes of the state."""
+    full_rank_gate: _builtins.bool
+    """full_rank_gate is whether the output gate of kda is one projection."""
     def __init__(
         self,
         *,
@@ -848,10 +859,11 @@ class LinearAttention(_message.Message):
         convolution_width: _builtins.int = ...,
         group_count: _builtins.int = ...,
         state_element_bytes: _builtins.float = ...,
+        full_rank_gate: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["convolution_width", b"convolution_width", "group_count", b"group_count", "key_head_count", b"key_head_count", "key_head_dim", b"key_head_dim", "kind", b"kind", "state_element_bytes", b"state_element_bytes", "value_head_count", b"value_head_count", "value_head_dim", b"value_head_dim"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["convolution_width", b"convolution_width", "full_rank_gate", b"full_rank_gate", "group_count", b"group_count", "key_head_count", b"key_head_count", "key_head_dim", b"key_head_dim", "kind", b"kind", "state_element_bytes", b"state_element_bytes", "value_head_count", b"value_head_count", "value_head_dim", b"value_head_dim"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -903,6 +915,8 @@ class MixtureOfExperts(_message.Message):
     EXPERT_BIAS_FIELD_NUMBER: _builtins.int
     LATENT_SIZE_FIELD_NUMBER: _builtins.int
     RESIDUAL_INTERMEDIATE_SIZE_FIELD_NUMBER: _builtins.int
+    LATENT_NORM_FIELD_NUMBER: _builtins.int
+    ROUTER_SCALES_FIELD_NUMBER: _builtins.int
     expert_count: _builtins.int
     """expert_count of routed experts."""
     experts_per_token: _builtins.int
@@ -923,6 +937,10 @@ class MixtureOfExperts(_message.Message):
     """latent_size in which the experts work when it is not the model's."""
     residual_intermediate_size: _builtins.int
     """residual_intermediate_size of a dense layer beside the experts."""
+    latent_norm: _builtins.bool
+    """latent_norm is whether a norm of latent_size stands behind the experts."""
+    router_scales: _builtins.bool
+    """router_scales is whether the router scales its input and the experts' outputs."""
     def __init__(
         self,
         *,
@@ -936,10 +954,12 @@ class MixtureOfExperts(_message.Message):
         expert_bias: _builtins.bool = ...,
         latent_size: _builtins.int | None = ...,
         residual_intermediate_size: _builtins.int = ...,
+        latent_norm: _builtins.bool = ...,
+        router_scales: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_latent_size", b"_latent_size", "latent_size", b"latent_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latent_size", b"_latent_size", "expert_bias", b"expert_bias", "expert_count", b"expert_count", "experts_per_token", b"experts_per_token", "gated", b"gated", "intermediate_size", b"intermediate_size", "latent_size", b"latent_size", "residual_intermediate_size", b"residual_intermediate_size", "router_bias", b"router_bias", "shared_gate", b"shared_gate", "shared_intermediate_size", b"shared_intermediate_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latent_size", b"_latent_size", "expert_bias", b"expert_bias", "expert_count", b"expert_count", "experts_per_token", b"experts_per_token", "gated", b"gated", "intermediate_size", b"intermediate_size", "latent_norm", b"latent_norm", "latent_size", b"latent_size", "residual_intermediate_size", b"residual_intermediate_size", "router_bias", b"router_bias", "router_scales", b"router_scales", "shared_gate", b"shared_gate", "shared_intermediate_size", b"shared_intermediate_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__latent_size: _TypeAlias = _typing.Literal["latent_size"]  # noqa: Y015
     _WhichOneofArgType__latent_size: _TypeAlias = _typing.Literal["_latent_size", b"_latent_size"]  # noqa: Y015
@@ -962,12 +982,21 @@ class Layer(_message.Message):
     MIXTURE_OF_EXPERTS_FIELD_NUMBER: _builtins.int
     NORM_COUNT_FIELD_NUMBER: _builtins.int
     NORM_BIAS_FIELD_NUMBER: _builtins.int
+    HYPER_CONNECTION_COUNT_FIELD_NUMBER: _builtins.int
+    PER_LAYER_INPUT_SIZE_FIELD_NUMBER: _builtins.int
+    SCALE_COUNT_FIELD_NUMBER: _builtins.int
     layer_count: _builtins.int
     """layer_count is how many of the model's layers are of this kind."""
     norm_count: _builtins.int
     """norm_count of the model's width."""
     norm_bias: _builtins.bool
     """norm_bias is whether the norms have biases."""
+    hyper_connection_count: _builtins.int
+    """hyper_connection_count is the residual streams that the layer mixes; 0 where there is one."""
+    per_layer_input_size: _builtins.int
+    """per_layer_input_size is the width of the input from a table of the layer's own; 0 where there is none."""
+    scale_count: _builtins.int
+    """scale_count is the single numbers that scale the layer's output."""
     @_builtins.property
     def self_attention(self) -> Global___SelfAttention:
         """self_attention reads a cache of keys and values."""
@@ -1004,10 +1033,13 @@ class Layer(_message.Message):
         mixture_of_experts: Global___MixtureOfExperts | None = ...,
         norm_count: _builtins.int = ...,
         norm_bias: _builtins.bool = ...,
+        hyper_connection_count: _builtins.int = ...,
+        per_layer_input_size: _builtins.int = ...,
+        scale_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["attention", b"attention", "compressed_attention", b"compressed_attention", "dense_feed_forward", b"dense_feed_forward", "feed_forward", b"feed_forward", "latent_attention", b"latent_attention", "linear_attention", b"linear_attention", "mixture_of_experts", b"mixture_of_experts", "self_attention", b"self_attention"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attention", b"attention", "compressed_attention", b"compressed_attention", "dense_feed_forward", b"dense_feed_forward", "feed_forward", b"feed_forward", "latent_attention", b"latent_attention", "layer_count", b"layer_count", "linear_attention", b"linear_attention", "mixture_of_experts", b"mixture_of_experts", "norm_bias", b"norm_bias", "norm_count", b"norm_count", "self_attention", b"self_attention"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attention", b"attention", "compressed_attention", b"compressed_attention", "dense_feed_forward", b"dense_feed_forward", "feed_forward", b"feed_forward", "hyper_connection_count", b"hyper_connection_count", "latent_attention", b"latent_attention", "layer_count", b"layer_count", "linear_attention", b"linear_attention", "mixture_of_experts", b"mixture_of_experts", "norm_bias", b"norm_bias", "norm_count", b"norm_count", "per_layer_input_size", b"per_layer_input_size", "scale_count", b"scale_count", "self_attention", b"self_attention"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_attention: _TypeAlias = _typing.Literal["self_attention", "latent_attention", "compressed_attention", "linear_attention"]  # noqa: Y015
     _WhichOneofArgType_attention: _TypeAlias = _typing.Literal["attention", b"attention"]  # noqa: Y015
@@ -1228,6 +1260,13 @@ class Model(_message.Message):
     NOTE_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
     CACHE_FIELD_NUMBER: _builtins.int
+    FINAL_NORM_BIAS_FIELD_NUMBER: _builtins.int
+    FINAL_NORM_COUNT_FIELD_NUMBER: _builtins.int
+    LEARNED_POSITION_COUNT_FIELD_NUMBER: _builtins.int
+    OUTPUT_HEAD_BIAS_FIELD_NUMBER: _builtins.int
+    EMBEDDING_NORM_FIELD_NUMBER: _builtins.int
+    PER_LAYER_VOCABULARY_SIZE_FIELD_NUMBER: _builtins.int
+    MTP_KIND_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id in the catalog."""
     family: _builtins.str
@@ -1252,6 +1291,20 @@ class Model(_message.Message):
     """confidence in the entry: high, medium or low."""
     note: _builtins.str
     """note says what surprises."""
+    final_norm_bias: _builtins.bool
+    """final_norm_bias is whether the norms behind the last layer have biases."""
+    final_norm_count: _builtins.int
+    """final_norm_count is the norms behind the last layer."""
+    learned_position_count: _builtins.int
+    """learned_position_count is the rows of a table of learned positions."""
+    output_head_bias: _builtins.bool
+    """output_head_bias is whether the output head has one."""
+    embedding_norm: _builtins.bool
+    """embedding_norm is whether a norm stands behind the embedding."""
+    per_layer_vocabulary_size: _builtins.int
+    """per_layer_vocabulary_size is the rows of the table behind per_layer_input_size."""
+    mtp_kind: _builtins.int
+    """mtp_kind is the index of the kind of layer of the multi-token-prediction modules; absent is that of the last layer."""
     @_builtins.property
     def layers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Layer]:
         """layers is the distinct kinds."""
@@ -1297,14 +1350,26 @@ class Model(_message.Message):
         note: _builtins.str = ...,
         parameters: Global___ParameterCounts | None = ...,
         cache: Global___CacheSize | None = ...,
+        final_norm_bias: _builtins.bool = ...,
+        final_norm_count: _builtins.int = ...,
+        learned_position_count: _builtins.int = ...,
+        output_head_bias: _builtins.bool = ...,
+        embedding_norm: _builtins.bool = ...,
+        per_layer_vocabulary_size: _builtins.int = ...,
+        mtp_kind: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_position_tokens", b"_max_position_tokens", "cache", b"cache", "max_position_tokens", b"max_position_tokens", "parameters", b"parameters", "stored", b"stored"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_position_tokens", b"_max_position_tokens", "_mtp_kind", b"_mtp_kind", "cache", b"cache", "max_position_tokens", b"max_position_tokens", "mtp_kind", b"mtp_kind", "parameters", b"parameters", "stored", b"stored"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_position_tokens", b"_max_position_tokens", "cache", b"cache", "confidence", b"confidence", "family", b"family", "hidden_size", b"hidden_size", "id", b"id", "layer_count", b"layer_count", "layers", b"layers", "licence", b"licence", "max_position_tokens", b"max_position_tokens", "mtp_layer_count", b"mtp_layer_count", "note", b"note", "parameters", b"parameters", "pattern", b"pattern", "release_date", b"release_date", "stored", b"stored", "tied_embeddings", b"tied_embeddings", "towers", b"towers", "vocabulary_size", b"vocabulary_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_position_tokens", b"_max_position_tokens", "_mtp_kind", b"_mtp_kind", "cache", b"cache", "confidence", b"confidence", "embedding_norm", b"embedding_norm", "family", b"family", "final_norm_bias", b"final_norm_bias", "final_norm_count", b"final_norm_count", "hidden_size", b"hidden_size", "id", b"id", "layer_count", b"layer_count", "layers", b"layers", "learned_position_count", b"learned_position_count", "licence", b"licence", "max_position_tokens", b"max_position_tokens", "mtp_kind", b"mtp_kind", "mtp_layer_count", b"mtp_layer_count", "note", b"note", "output_head_bias", b"output_head_bias", "parameters", b"parameters", "pattern", b"pattern", "per_layer_vocabulary_size", b"per_layer_vocabulary_size", "release_date", b"release_date", "stored", b"stored", "tied_embeddings", b"tied_embeddings", "towers", b"towers", "vocabulary_size", b"vocabulary_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_position_tokens: _TypeAlias = _typing.Literal["max_position_tokens"]  # noqa: Y015
     _WhichOneofArgType__max_position_tokens: _TypeAlias = _typing.Literal["_max_position_tokens", b"_max_position_tokens"]  # noqa: Y015
+    _WhichOneofReturnType__mtp_kind: _TypeAlias = _typing.Literal["mtp_kind"]  # noqa: Y015
+    _WhichOneofArgType__mtp_kind: _TypeAlias = _typing.Literal["_mtp_kind", b"_mtp_kind"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_position_tokens) -> _WhichOneofReturnType__max_position_tokens | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mtp_kind) -> _WhichOneofReturnType__mtp_kind | None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
 
