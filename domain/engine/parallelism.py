@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from domain.catalog.model import (
+    Attention,
     CompressedAttention,
     DenseFeedForward,
     Layer,
@@ -95,12 +96,20 @@ def _attention_obstacle(layer: Layer, ranks: int) -> Reason | None:
     if heads % ranks:
         return Reason(code="HEADS_NOT_DIVISIBLE", sentence=f"{heads} attention heads do not divide by {ranks}.")
     groups = kv_head_count(layer)
-    if groups % ranks and ranks % groups:
+    if groups % ranks and (ranks % groups or not _copies_heads(attention)):
         return Reason(
             code="KV_HEADS_NOT_DIVISIBLE",
             sentence=f"{groups} key/value heads neither divide by {ranks} nor are copied evenly to {ranks} ranks.",
         )
     return None
+
+
+def _copies_heads(attention: Attention) -> bool:
+    """Whether engines copy key heads to several ranks when they run out: not those of delta-rule layers.
+
+    Source: vLLM and SGLang, Qwen3-Next: key heads are divided by the tensor ranks without remainder or copy.
+    """
+    return not isinstance(attention, LinearAttention) or attention.kind == "mamba2"
 
 
 def kv_head_count(layer: Layer) -> int:

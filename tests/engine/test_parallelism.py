@@ -130,8 +130,10 @@ def divides_attention(layer: Layer, tensor: int) -> bool:
             return True
         case SelfAttention(head_count=heads, kv_head_count=groups):
             return heads % tensor == 0 and (groups % tensor == 0 or tensor % groups == 0)
-        case LinearAttention(value_head_count=heads):
+        case LinearAttention(kind="mamba2", value_head_count=heads):
             return heads % tensor == 0
+        case LinearAttention(key_head_count=key_heads, value_head_count=heads):
+            return heads % tensor == 0 and key_heads % tensor == 0
         case latent:
             return latent.head_count % tensor == 0
 
@@ -259,6 +261,14 @@ def test_experts_are_spread_only_where_they_divide():
         weight_format="int8",
     )
     assert {reason.code for reason in check(catalog(), request).reasons} == {"EXPERTS_NOT_DIVISIBLE"}
+
+
+def test_key_heads_of_delta_rule_layers_are_not_copied():
+    model = catalog().models["Qwen/Qwen3.5-397B-A17B"]
+    assert division_obstacle(model, 16, engine_of("vllm")) is None
+    obstacle = division_obstacle(model, 32, engine_of("vllm"))
+    assert obstacle is not None
+    assert (obstacle.code, "16 key/value heads" in obstacle.sentence) == ("KV_HEADS_NOT_DIVISIBLE", True)
 
 
 def test_a_dense_model_spreads_no_experts():
