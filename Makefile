@@ -15,7 +15,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-input install -
 export BUF_CACHE_DIR := $(CURDIR)/$(VENV)/buf-cache
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench accuracy fuzz chaos proto contract lock clean
+.PHONY: help run test lint format bench accuracy calibrate fuzz chaos proto contract lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench: $(DEV) ## Measure speed and append rate, and print the figures
 
 accuracy: $(DEV) ## Compare predictions with measurements (FILES=path/to/memory.csv)
 	@$(BIN)/tonnage accuracy $(FILES)
+
+calibrate: $(DEV) ## Fit the calibration on measurements (FILES=path/to/serving.csv), say how well, write it
+	@$(BIN)/python -m service.calibration $(FILES) --write domain/catalog/releases/2026-11/calibration.toml $(ARGS)
 
 fuzz: $(DEV) ## Send the full number of hostile requests
 	@$(BIN)/python -m pytest -m fuzz $(ARGS)

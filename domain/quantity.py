@@ -14,6 +14,9 @@ Column = npt.NDArray[np.float64]
 Number = TypeVar("Number", float, Column)
 """One plan (``float``) or one column of plans (``Column``), never a mix in one call."""
 
+EXPONENT_BITS = 24
+"""Bits of the largest exponent: sixteen million tokens in one step."""
+
 RECORDED_DIGITS = 10
 """Significant digits of a recorded number: the last bits differ between CPUs, these do not."""
 
@@ -41,3 +44,17 @@ def whole_down(a: Number) -> Number:
 def recorded(a: float) -> float:
     """Round ``a`` to the significant digits that an event keeps."""
     return float(f"{a:.{RECORDED_DIGITS}g}")
+
+
+def power(base: Number, exponent: Number) -> Number:
+    """Return ``base ** exponent`` for a base from 0 to 1 and a non-negative exponent, linear between whole ones.
+
+    Only multiplications and selections, so that one plan, a column, and every CPU give the same bits.
+    """
+    whole = whole_down(exponent)
+    rest, squared, result = whole, base, base * 0.0 + 1.0
+    for _ in range(EXPONENT_BITS):
+        half = whole_down(rest / 2.0)
+        result = cast("Number", np.where(rest - 2.0 * half > 0.0, result * squared, result))
+        rest, squared = half, squared * squared
+    return result * (1.0 + (exponent - whole) * (base - 1.0))

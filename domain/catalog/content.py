@@ -7,6 +7,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import NamedTuple
 
 from domain.catalog.accelerator import Accelerator, Node
+from domain.catalog.calibration import Calibration
 from domain.catalog.fact import Fact, Source
 from domain.catalog.model import Alias, Model
 from domain.catalog.number_format import FormatSupport, NumberFormat
@@ -24,6 +25,7 @@ class Content(NamedTuple):
     serving_engines: Mapping[str, ServingEngine]
     format_support: tuple[FormatSupport, ...]
     published_deployments: tuple[PublishedDeployment, ...]
+    calibration: Calibration | None
     sources: Mapping[str, Source]
     facts: Mapping[str, Fact]
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
+from domain.catalog.calibration import Calibration
+from domain.catalog.calibration_entries import calibration
 from domain.catalog.content import Content, digest
 from domain.catalog.entry import Entry, Ledger
 from domain.catalog.fact import Source
@@ -16,8 +18,9 @@ from domain.catalog.release import Catalog
 from domain.catalog.serving_engine import ServingEngine
 from domain.catalog.software_entries import format_support, number_format, published_deployment, serving_engine
 
-TABLES = ("sources", "accelerators", "nodes", "models", "aliases", "number_formats", "serving_engines")
+TABLES = ("sources", "accelerators", "nodes", "models", "aliases", "number_formats", "serving_engines", "calibration")
 LISTS = ("format_support", "published_deployments")
+OPTIONAL = ("aliases", "calibration")
 Part = TypeVar("Part")
 
 
@@ -65,9 +68,14 @@ def _content(
         serving_engines=each("serving_engines", serving_engine),
         format_support=tuple(sorted(support, key=repr)),
         published_deployments=tuple(sorted(deployments, key=repr)),
+        calibration=_calibration(tables["calibration"], ledger),
         sources=sources,
         facts=dict(sorted(ledger.facts.items())),
     )
+
+
+def _calibration(table: Mapping[str, object], ledger: Ledger) -> Calibration | None:
+    return _read(Entry("calibration", table, ledger), calibration) if table else None
 
 
 def _read(entry: Entry, read: Callable[[Entry], Part]) -> Part:
@@ -99,7 +107,7 @@ def _merged(files: Mapping[str, Mapping[str, object]], ledger: Ledger) -> dict[s
                 ledger.refuse(f"{section}/{key}", f"stands twice, again in {file_name}")
             merged[section][key] = entry
     for section in TABLES:
-        if not merged[section] and section != "aliases":
+        if not merged[section] and section not in OPTIONAL:
             ledger.refuse(section, "is missing")
     return merged
 

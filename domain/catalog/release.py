@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from domain.catalog.accelerator import Accelerator, Node
+from domain.catalog.calibration import Calibration
 from domain.catalog.fact import Fact, Source
 from domain.catalog.model import Alias, Model
 from domain.catalog.number_format import FormatSupport, NumberFormat
@@ -32,6 +33,8 @@ class Catalog:
     """By path: ``accelerators/h20-96/memory_bytes``."""
     aliases: Mapping[str, Alias] = field(default_factory=dict)
     """Other checkpoints of the same architectures, by id."""
+    calibration: Calibration | None = None
+    """What measurements say of speeds; None in a release that judges memory alone."""
 
     def model(self, name: str) -> Model:
         """Return the model of this id or alias, or raise `UnknownModel` with the nearest names."""
