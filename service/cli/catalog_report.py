@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.padding import Padding
 from tonnage.v1 import catalog_pb2 as pb
 
-from service.cli.screen import billions, gb, screen, show_headline, show_section, table, tflops, usd, whole
+from service.cli.screen import billions, gb, screen, show_headline, show_lines, show_section, table, tflops, usd, whole
 
 PEAKS = ("bf16", "fp16", "fp8", "int8", "fp4")
 
@@ -88,22 +88,30 @@ def _show_layers(layers: Sequence[pb.Layer]) -> None:
 
 
 def show_facts(facts: Sequence[pb.Fact]) -> None:
-    """Print facts with kind, source and note."""
+    """Print facts with kind, source and note, then where each source can be read."""
     if not facts:
         return
     show_section("Facts")
-    rows = table("fact", "value", "kind", "source", right=("value",), wrap=("source",))
+    rows = table("fact", "value", "kind", "source and note", right=("value",), wrap=("value", "source and note"))
     for fact in facts:
         kind = pb.FactKind.Name(fact.kind).removeprefix("FACT_KIND_").lower()
-        source = f"{fact.source.title or fact.source.key} <{fact.source.link}>" if fact.source.link else fact.source.key
-        rows.add_row(_last(fact.path), _value(fact), kind, source)
-        if fact.note:
-            rows.add_row("", "", "", f"Note: {fact.note}", style="dim")
+        said = f"{fact.source.key}. {fact.note}" if fact.note else fact.source.key
+        rows.add_row(_label(fact.path), _value(fact), kind, said)
     screen().print(Padding(rows, (0, 0, 0, 2)))
+    show_section("Sources")
+    sources = {fact.source.key: fact.source for fact in facts}
+    show_lines(_reference(source) for source in sources.values())
 
 
-def _last(path: str) -> str:
-    return path.rpartition("/")[2]
+def _reference(source: pb.Source) -> str:
+    parts = (source.title, source.publisher, source.date, source.link)
+    return f"{source.key}: {', '.join(part for part in parts if part)}"
+
+
+def _label(path: str) -> str:
+    """Return the path without the folder; of what is not a node, the last part is enough."""
+    folder, _, rest = path.partition("/")
+    return rest if folder == "nodes" else rest.rpartition("/")[2]
 
 
 def _value(fact: pb.Fact) -> str:

@@ -57,8 +57,8 @@ def _readings(given: str) -> tuple[Callable[[str], bool], ...]:
         lambda candidate: candidate.lower() == low,
         lambda candidate: _short(candidate) == low,
         lambda candidate: bool(words) and _words(candidate) == words,
-        lambda candidate: _short(candidate).startswith(low),
         lambda candidate: bool(words) and words <= _words(candidate),
+        lambda candidate: _short(candidate).startswith(low),
         lambda candidate: bool(words) and all(word in candidate.lower() for word in words),
     )
 

@@ -52,19 +52,23 @@ class Caller:
 
     async def draft(self, **given: Any) -> pb.DraftPlanResponse:
         """Begin a plan."""
-        return await self.call(self.plans.DraftPlan, drafting(**given))
+        answer: pb.DraftPlanResponse = await self.call(self.plans.DraftPlan, drafting(**given))
+        return answer
 
     async def revise(self, plan: pb.Plan, **given: Any) -> pb.RevisePlanResponse:
         """Change a plan."""
-        return await self.call(self.plans.RevisePlan, revising(plan, **given))
+        answer: pb.RevisePlanResponse = await self.call(self.plans.RevisePlan, revising(plan, **given))
+        return answer
 
     async def approve(self, plan: pb.Plan, **given: Any) -> pb.ApprovePlanResponse:
         """Agree to a plan."""
-        return await self.call(self.plans.ApprovePlan, approving(plan, **given))
+        answer: pb.ApprovePlanResponse = await self.call(self.plans.ApprovePlan, approving(plan, **given))
+        return answer
 
     async def retire(self, plan: pb.Plan, **given: Any) -> pb.RetirePlanResponse:
         """End a plan."""
-        return await self.call(self.plans.RetirePlan, retiring(plan, **given))
+        answer: pb.RetirePlanResponse = await self.call(self.plans.RetirePlan, retiring(plan, **given))
+        return answer
 
 
 def refusal(error: grpc.aio.AioRpcError) -> Refused:
@@ -91,13 +95,17 @@ def checking(count: int = 8, accelerator: str = H200, **given: Any) -> sizing.Ch
 
 def drafting(count: int = 8, **given: Any) -> pb.DraftPlanRequest:
     """A wish to begin a plan on ``count`` cards."""
-    fields = {"request_id": str(uuid4()), "name": "R1", "requirements": pb.Requirements(check=checking(count))}
+    fields: dict[str, Any] = {
+        "request_id": str(uuid4()),
+        "name": "R1",
+        "requirements": pb.Requirements(check=checking(count)),
+    }
     return pb.DraftPlanRequest(**(fields | given))
 
 
 def revising(plan: pb.Plan, count: int = 16, **given: Any) -> pb.RevisePlanRequest:
     """A wish to have ``count`` cards instead."""
-    fields = {
+    fields: dict[str, Any] = {
         "request_id": str(uuid4()),
         "plan_id": plan.plan_id,
         "expected_revision": plan.revision,
@@ -109,7 +117,7 @@ def revising(plan: pb.Plan, count: int = 16, **given: Any) -> pb.RevisePlanReque
 
 def approving(plan: pb.Plan, **given: Any) -> pb.ApprovePlanRequest:
     """A wish to agree to a plan as it stands."""
-    fields = {
+    fields: dict[str, Any] = {
         "request_id": str(uuid4()),
         "plan_id": plan.plan_id,
         "expected_revision": plan.revision,
@@ -120,7 +128,7 @@ def approving(plan: pb.Plan, **given: Any) -> pb.ApprovePlanRequest:
 
 def retiring(plan: pb.Plan, **given: Any) -> pb.RetirePlanRequest:
     """A wish to end a plan."""
-    fields = {
+    fields: dict[str, Any] = {
         "request_id": str(uuid4()),
         "plan_id": plan.plan_id,
         "expected_revision": plan.revision,

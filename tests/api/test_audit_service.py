@@ -77,7 +77,8 @@ async def test_events_are_chosen_by_time(planner):
 async def test_events_come_page_by_page(planner):
     for _ in range(3):
         await planner.draft()
-    request, positions = pb.ListEventsRequest(page_size=2), []
+    request = pb.ListEventsRequest(page_size=2)
+    positions: list[int] = []
     while True:
         page = await planner.call(planner.audit.ListEvents, request)
         positions.extend(event.position for event in page.events)

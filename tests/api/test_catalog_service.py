@@ -13,7 +13,8 @@ CONFIGS = Path(__file__).parents[1] / "data" / "configs"
 
 
 async def test_every_accelerator_is_listed_page_by_page(planner, catalog):
-    request, seen = pb.ListAcceleratorsRequest(page_size=20), []
+    request = pb.ListAcceleratorsRequest(page_size=20)
+    seen: list[str] = []
     while True:
         page = await planner.call(planner.catalog.ListAccelerators, request)
         seen.extend(card.id for card in page.accelerators)

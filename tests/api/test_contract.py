@@ -117,7 +117,7 @@ def test_every_refusal_has_its_reason_in_the_contract_and_none_is_promised_that_
 
 
 def test_every_refusal_of_a_plan_has_a_status():
-    def below(kind):
+    def below(kind: type[Exception]) -> set[type[Exception]]:
         return {kind, *(found for child in kind.__subclasses__() for found in below(child))}
 
     assert below(plan.PlanRefused) - {plan.PlanRefused} <= set(STATUS)

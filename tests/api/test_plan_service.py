@@ -205,7 +205,8 @@ async def test_plans_are_listed_newest_first_page_by_page(planner):
     names = [f"plan {number}" for number in range(5)]
     for name in names:
         await planner.draft(name=name)
-    request, seen = pb.ListPlansRequest(page_size=2), []
+    request = pb.ListPlansRequest(page_size=2)
+    seen: list[str] = []
     while True:
         page = await planner.call(planner.plans.ListPlans, request)
         seen.extend(plan.name for plan in page.plans)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import grpc
@@ -50,8 +51,8 @@ async def serving(settings, catalog, store) -> AsyncIterator[Server]:
 
 
 async def health(channel, service: str = "") -> int:
-    stub = health_pb2_grpc.HealthStub(channel)
-    return (await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=10)).status
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    return int((await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=10)).status)
 
 
 async def test_every_service_says_that_it_is_well(channel):
@@ -70,7 +71,7 @@ async def test_without_a_database_plans_are_not_served_and_questions_are(setting
         owner_url, service_url = server_of_its_own.owner_url, server_of_its_own.service_url
         migrate(owner_url=owner_url, service_url=service_url)
         async with await Store.open(service_url) as store, serving(settings, catalog, store) as server:
-            os.kill(server_of_its_own.postmaster_pid, signal.SIGKILL)
+            os.kill(server_of_its_own.postmaster_pid or 0, signal.SIGKILL)
             async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
                 await until(channel, NOT_SERVING)
                 assert await health(channel, "tonnage.v1.PlanService") == NOT_SERVING
@@ -148,10 +149,10 @@ async def described(channel, service: str) -> DescriptorPool:
 
 
 async def learn(channel, known, **what) -> None:
-    async def one():
+    async def one() -> AsyncIterator[reflection_pb2.ServerReflectionRequest]:
         yield reflection_pb2.ServerReflectionRequest(**what)
 
-    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
     async for response in stub.ServerReflectionInfo(one(), timeout=10):
         for content in response.file_descriptor_response.file_descriptor_proto:
             file = FileDescriptorProto.FromString(content)
