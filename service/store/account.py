@@ -69,7 +69,7 @@ def unprivileged_account() -> Account:
 
 
 def copy_once(source: Path, target: Path) -> Path:
-    """Copy ``source`` to ``target``, whole or not at all, readable by everybody, unless it is there; return ``target``."""
+    """Copy ``source`` to ``target``, whole or not at all, readable by all, unless it is there; return ``target``."""
     if not target.exists():
         growing = target.with_name(f"{target.name}.new")
         shutil.rmtree(growing, ignore_errors=True)

@@ -76,7 +76,7 @@ def test_neither_role_is_a_superuser_and_none_enters_without_password(server, ro
         ).fetchone()
     assert found == (False,)
     with pytest.raises(psycopg.OperationalError, match="password"):
-        psycopg.connect(url, password="guess")  # noqa: S106 - a wrong one
+        psycopg.connect(url, password="guess")
 
 
 def test_passwords_are_for_the_owner_of_the_folder_alone(server):
