@@ -4,13 +4,15 @@ from dataclasses import replace
 
 from domain.catalog.huggingface.attention import head_count
 from domain.catalog.huggingface.draft import Draft, hidden_size, vocabulary_size
-from domain.catalog.huggingface.experts import ExpertHabits, experts, mtp_layer_count
+from domain.catalog.huggingface.experts import SHARED_COUNTED, ExpertHabits, experts, mtp_layer_count
 from domain.catalog.huggingface.fields import MOST_LAYERS, Fields
 from domain.catalog.huggingface.latent import indexer
 from domain.catalog.model import CompressedAttention, Layer, MixtureOfExperts
 
 INDEXED_COMPRESSION = 4
 """Layers that compress by this much pick entries by an index; those that compress more read all of them."""
+HASHED_LAYERS = 3
+"""Layers that route by token id where the config does not say, as transformers takes it."""
 MOST_COMPRESSION = 1 << 12
 EXPERT_FORMATS = {"fp4": "mxfp4", "fp8": "fp8", "bf16": "bf16", "bfloat16": "bf16"}
 RATES = {
@@ -27,10 +29,10 @@ def read_compressed(fields: Fields) -> Draft:
     hashed = _hashed_layers(fields, layers)
     rates = compressions(fields, layers, modules)
     attention = _attention(fields)
-    mixture = experts(fields, ExpertHabits())
+    mixture = experts(fields, ExpertHabits(required=SHARED_COUNTED))
     streams = fields.size("hc_mult", most=MOST_LAYERS)
     stored = fields.text("expert_dtype", EXPERT_FORMATS, "fp4")
-    fields.known("num_key_value_heads", "rope_head_dim")
+    fields.unused_sizes("num_key_value_heads", "rope_head_dim")
     fields.only_off("attention_bias", "mlp_bias", "first_k_dense_replace")
     if hashed:
         fields.remark(
@@ -54,6 +56,8 @@ def _hashed_layers(fields: Fields, layers: int) -> int:
     """Read how many of the first layers route by token id."""
     labels = fields.labels("mlp_layer_types", layers, ("hash_moe", "moe"))
     stated = fields.optional_size("num_hash_layers", least=0, most=MOST_LAYERS)
+    if stated is None and labels is None:
+        return min(HASHED_LAYERS, layers)
     return stated if stated is not None else (labels or ()).count("hash_moe")
 
 

@@ -66,11 +66,12 @@ def _text_part(outer: Fields) -> tuple[Fields, str]:
     architecture = _architecture(outer)
     if model_type not in READERS and model_type not in WRAPPERS:
         model_type = ARCHITECTURES.get(architecture, model_type)
-    part = next((part for name in TEXT_PARTS if (part := outer.inside(name)) is not None), None)
-    if model_type in WRAPPERS and part is not None:
+    wraps = model_type in WRAPPERS
+    part = next((part for name in TEXT_PARTS if wraps and (part := outer.inside(name)) is not None), None)
+    if part is not None:
         inner = _inner_type(part, model_type)
         return part.with_defaults(LANGUAGE_DEFAULTS.get(inner, {})), inner
-    if model_type in WRAPPERS:
+    if wraps:
         return outer, WRAPPERS[model_type]
     if model_type not in READERS:
         outer.refuse("model_type", "one of " + ", ".join(sorted({*READERS, *WRAPPERS})))

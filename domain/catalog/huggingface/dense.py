@@ -38,7 +38,10 @@ def no_windows(_: Fields, layers: int) -> tuple[int | None, ...]:
 
 def all_windowed(fields: Fields, layers: int, default: int | None = None) -> tuple[int | None, ...]:
     """Every layer has the window, where there is one; ``layer_types`` may except some."""
-    window = window_of(fields, default=default)
+    window = window_of(fields)
+    if default is not None and not fields.states("sliding_window"):
+        fields.remark(f"sliding_window is missing; {default}, the default of transformers, is taken.")
+        window = default
     if fields.has("layer_types"):
         return windowed_layers(fields, layers, window)
     return (window,) * layers

@@ -20,7 +20,7 @@ from domain.catalog.huggingface.dense import (
 )
 
 MISTRAL_WINDOW_TOKENS = 4_096
-"""What transformers takes for Gemma 2 and Cohere 2 where their configs do not say."""
+"""What transformers takes for Mistral, Gemma 2 and Cohere 2 where their configs do not say."""
 BIAS = by("bias")
 USE_BIAS = by("use_bias")
 DEFAULT_BIAS = by("use_bias", default=True)
@@ -37,7 +37,11 @@ QWEN2 = DenseFamily(
 QWEN3 = DenseFamily(
     name="Qwen3", biases=ATTENTION_BIAS, query_key_norm="per_head", head_dim=128, windows=upper_layers_windowed
 )
-MISTRAL = DenseFamily(name="Mistral", windows=all_windowed, only_off=("attention_bias", "mlp_bias"))
+MISTRAL = DenseFamily(
+    name="Mistral",
+    windows=partial(all_windowed, default=MISTRAL_WINDOW_TOKENS),
+    only_off=("attention_bias", "mlp_bias"),
+)
 PHI3 = DenseFamily(name="Phi", windows=all_windowed, only_off=("attention_bias", "mlp_bias"))
 GRANITE = replace(LLAMA, name="Granite")
 GEMMA = DenseFamily(name="Gemma", tied=True, biases=ATTENTION_BIAS, head_dim=256)
@@ -94,6 +98,7 @@ INTERNLM3 = replace(LLAMA, name="InternLM", biases=Biases(qkv=by("qkv_bias"), ou
 SEED_OSS = replace(
     LLAMA,
     name="Seed-OSS",
+    head_dim=128,
     biases=Biases(qkv=DEFAULT_ATTENTION_BIAS, output=by("attention_out_bias"), mlp=by("mlp_bias")),
 )
 EXAONE4 = DenseFamily(name="EXAONE 4", query_key_norm="per_head", windows=partial(each_full, every=4))
@@ -121,7 +126,7 @@ DENSE_READERS: Mapping[str, Reader] = {
     "llama": dense(replace(LLAMA, only_off=("sliding_window", "use_sliding_window"))),
     "mistral": dense(MISTRAL),
     "ministral": dense(replace(MISTRAL, name="Ministral")),
-    "ministral3": dense(replace(MISTRAL, name="Ministral")),
+    "ministral3": dense(replace(MISTRAL, name="Ministral", windows=all_windowed)),
     "qwen2": dense(QWEN2),
     "qwen2_vl_text": dense(QWEN2),
     "qwen2_5_vl_text": dense(QWEN2),

@@ -20,6 +20,8 @@ from domain.catalog.huggingface.dense import (
 from domain.catalog.huggingface.dense_families import ALL_WITH_USE_BIAS, DEFAULT_ATTENTION_BIAS, EXAONE4, HUNYUAN
 from domain.catalog.huggingface.experts import (
     ALWAYS_BIASED,
+    SHARED_COUNTED,
+    SHARED_STATED,
     ExpertFamily,
     ExpertHabits,
     mixture,
@@ -47,7 +49,7 @@ def sparse_between(fields: Fields, layers: int) -> tuple[bool, ...]:
 
 QWEN2_MOE = ExpertFamily(
     body=DenseFamily(name="Qwen2", biases=Biases(qkv=by("qkv_bias", default=True)), windows=upper_layers_windowed),
-    habits=ExpertHabits(shared_gate=True),
+    habits=ExpertHabits(shared_gate=True, required=SHARED_STATED),
     sparse=sparse_by_step,
 )
 QWEN3_MOE = ExpertFamily(
@@ -62,6 +64,7 @@ GPT_OSS = ExpertFamily(
     body=DenseFamily(
         name="gpt-oss",
         biases=Biases(qkv=DEFAULT_ATTENTION_BIAS, output=DEFAULT_ATTENTION_BIAS),
+        head_dim=64,
         windows=partial(each_full, every=2),
     ),
     habits=ExpertHabits(width=EXPERT_IS_INTERMEDIATE, expert_bias=True, router_bias=ALWAYS_BIASED),
@@ -74,7 +77,7 @@ GLM4_MOE = ExpertFamily(
         query_key_norm="per_head",
         query_key_norm_switch=by("use_qk_norm"),
     ),
-    habits=ExpertHabits(router_bias=ALWAYS_BIASED),
+    habits=ExpertHabits(router_bias=ALWAYS_BIASED, required=SHARED_COUNTED),
     sparse=sparse_after_first,
     mtp=NEXTN,
 )
@@ -104,7 +107,7 @@ ERNIE_MOE = ExpertFamily(
         biases=ALL_WITH_USE_BIAS,
         known=("moe_capacity", "moe_gate", "moe_norm_min", "moe_use_aux_free", "moe_aux_loss_lambda", "moe_group"),
     ),
-    habits=ExpertHabits(router_bias=ALWAYS_BIASED),
+    habits=ExpertHabits(router_bias=ALWAYS_BIASED, required=SHARED_COUNTED),
     sparse=sparse_between,
 )
 DOTS = ExpertFamily(

@@ -22,6 +22,9 @@ SHARED_WIDTH = (
     "shared_intermediate_size",
 )
 
+SHARED_COUNTED = (SHARED_COUNT,)
+SHARED_STATED = (SHARED_WIDTH,)
+
 SparseLayers = Callable[[Fields, int], tuple[bool, ...]]
 """Tells of each layer whether it has experts."""
 Truth = Callable[[Fields], bool]
@@ -36,6 +39,8 @@ class ExpertHabits:
     shared_gate: bool = False
     expert_bias: bool = False
     router_bias: Truth = OFF.read
+    required: tuple[tuple[str, ...], ...] = ()
+    """Fields about shared experts, under all their names, that must be there: their defaults differ too much."""
 
 
 def experts(fields: Fields, habits: ExpertHabits) -> MixtureOfExperts:
@@ -50,17 +55,19 @@ def experts(fields: Fields, habits: ExpertHabits) -> MixtureOfExperts:
         experts_per_token=chosen,
         intermediate_size=width,
         gated=habits.gated,
-        shared_intermediate_size=(shared := shared_width(fields, width)),
+        shared_intermediate_size=(shared := shared_width(fields, width, habits.required)),
         shared_gate=habits.shared_gate and shared > 0,
         router_bias=habits.router_bias(fields),
         expert_bias=habits.expert_bias,
     )
 
 
-def shared_width(fields: Fields, expert_width: int) -> int:
+def shared_width(fields: Fields, expert_width: int, required: tuple[tuple[str, ...], ...] = ()) -> int:
     """Width of all shared experts together: as stated, or as many as stated of an expert's width."""
     count = fields.optional_size(*SHARED_COUNT, least=0, most=MOST_EXPERTS)
     stated = fields.optional_size(*SHARED_WIDTH, least=0)
+    for names in required:
+        fields.demand("a whole number, or null where there are none", *names)
     if stated is not None:
         return stated
     return (count or 0) * expert_width
@@ -81,6 +88,8 @@ def sparse_after_first(fields: Fields, layers: int) -> tuple[bool, ...]:
     """All layers but the first few have experts, or each n-th of them; ``mlp_layer_types`` may tell each."""
     dense_first = fields.size("first_k_dense_replace", default=0, least=0, most=MOST_LAYERS)
     labels = fields.labels("mlp_layer_types", layers, ("dense", "sparse", "moe", "hash_moe"))
+    if not isinstance(fields.raw("moe_layer_freq"), (list, tuple)):
+        fields.demand(f"a whole number from 0 to {MOST_LAYERS}", "first_k_dense_replace", "mlp_layer_types")
     if labels is not None:
         return tuple(label != "dense" for label in labels)
     if isinstance(fields.raw("moe_layer_freq"), (list, tuple)):
@@ -110,7 +119,8 @@ def feed_forwards(
         width = fields.size("intermediate_size", "ffn_hidden_size")
         thick = DenseFeedForward(intermediate_size=width, gated=habits.gated, bias=dense_bias)
     else:
-        fields.known("intermediate_size", "mlp_bias")
+        fields.unused_sizes("intermediate_size")
+        fields.known("mlp_bias")
     chosen = (mixture if is_sparse else thick for is_sparse in sparse)
     return tuple(half for half in chosen if half is not None)
 

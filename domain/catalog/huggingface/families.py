@@ -93,14 +93,6 @@ LANGUAGE_DEFAULTS: Mapping[str, Mapping[str, int]] = {
         "num_attention_heads": 32,
         "vocab_size": 32_000,
     },
-    "mistral": {
-        "hidden_size": 4_096,
-        "intermediate_size": 14_336,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 8,
-        "vocab_size": 32_000,
-    },
 }
 """What transformers takes where the text config of a model of text and images leaves a field out, as some do.
 

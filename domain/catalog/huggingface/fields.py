@@ -68,6 +68,15 @@ class Fields:
         """Whether the field is there and not null."""
         return self._given.get(name) is not None
 
+    def states(self, *names: str) -> bool:
+        """Whether any of the fields is there, be it null: a null is a statement where a missing field is none."""
+        return any(name in self._given for name in names)
+
+    def demand(self, allowed: str, *names: str) -> None:
+        """Refuse a config that has the field under none of its names, not even null."""
+        if not self.states(*names):
+            self.refuse(names[0], allowed)
+
     def raw(self, name: str) -> object:
         """Return the field as it stands, and take it as read."""
         self._read.add(name)
@@ -224,6 +233,11 @@ class Fields:
     def known(self, *names: str) -> None:
         """Take fields as read that say nothing about weights or caches in this architecture."""
         self._read.update(names)
+
+    def unused_sizes(self, *names: str) -> None:
+        """Take sizes as read that this architecture has no use for, if they are sizes at all."""
+        for name in names:
+            self.optional_size(name, least=0)
 
     def only_off(self, *names: str) -> None:
         """Refuse features that we do not understand, unless they are switched off."""

@@ -11,6 +11,9 @@ from domain.catalog.model import DenseFeedForward, FeedForward, Layer, SelfAtten
 FULL_EVERY = 6
 FULL_HEAD_DIM = 512
 """Width of a head of full layers where the config does not say, as transformers takes it."""
+INPUT_SIZE = 256
+INPUT_VOCABULARY = 262_144
+"""Inputs per layer where the config does not say, as transformers takes them."""
 DENSE_NORMS = 4
 EXPERT_NORMS = 7
 
@@ -18,12 +21,11 @@ EXPERT_NORMS = 7
 def read_gemma4(fields: Fields) -> Draft:
     """Read a Gemma 4."""
     layers = fields.layer_count()
-    windows = windowed_layers(fields, layers, window_of(fields), every=FULL_EVERY)
+    windows = (*windowed_layers(fields, layers, window_of(fields), every=FULL_EVERY)[:-1], None)
     shared = fields.size("num_kv_shared_layers", default=0, least=0, most=MOST_LAYERS)
     windowed, full = _attentions(fields)
-    input_size = fields.size("hidden_size_per_layer_input", default=0, least=0)
-    table = fields.size("vocab_size_per_layer_input", default=1) if input_size else 0
-    fields.known("use_double_wide_mlp", "vocab_size_per_layer_input")
+    input_size = fields.size("hidden_size_per_layer_input", default=INPUT_SIZE, least=0)
+    table = fields.size("vocab_size_per_layer_input", default=INPUT_VOCABULARY)
     thin, wide = _feed_forwards(fields)
     stack = []
     for index, window in enumerate(windows):
@@ -46,7 +48,7 @@ def read_gemma4(fields: Fields) -> Draft:
         vocabulary_size=vocabulary_size(fields),
         tied_embeddings=True,
         layers=tuple(stack),
-        per_layer_vocabulary_size=table,
+        per_layer_vocabulary_size=table if input_size else 0,
     )
 
 
@@ -81,7 +83,7 @@ def _attentions(fields: Fields) -> tuple[SelfAttention, SelfAttention]:
 
 def _states_full_heads(fields: Fields, *, joint: bool) -> bool:
     """Full layers have key/value heads of their own number only where key equals value."""
-    return fields.raw("num_global_key_value_heads") is not None and joint
+    return fields.optional_size("num_global_key_value_heads") is not None and joint
 
 
 def _feed_forwards(fields: Fields) -> tuple[FeedForward, FeedForward]:

@@ -43,6 +43,7 @@ def read_gpt(fields: Fields, family: GptFamily) -> Draft:
     inner = fields.size("n_inner", "ffn_dim", "intermediate_size", default=FEED_FORWARD_WIDTHS * width)
     positions = fields.size(*family.positions) + family.first_position if family.positions else 0
     _same_width(fields, width)
+    fields.unused_sizes("n_embed")
     fields.known(*family.known)
     fields.only_off(*family.only_off)
     layer = Layer(
@@ -112,7 +113,7 @@ GPT_READERS = {
         GptFamily(
             name="BLOOM",
             embedding_norm=True,
-            known=("bias_dropout_fusion", "skip_bias_add", "skip_bias_add_qkv", "n_embed", "num_attention_heads"),
+            known=("bias_dropout_fusion", "skip_bias_add", "skip_bias_add_qkv", "num_attention_heads"),
             only_off=("apply_residual_connection_post_layernorm",),
         )
     ),

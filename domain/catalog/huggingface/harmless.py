@@ -61,7 +61,7 @@ HARMLESS_PATTERN = re.compile(
 STRUCTURAL_PATTERN = re.compile(
     r"""layer|head|expert|pattern|window|dim|size|rank|lora|sparse|attention|attn|mlp|ffn|feed_forward|moe|mamba|ssm|state
     |conv|kv|cache|tie|share|bias|num_|^n_|hidden|interval|freq|types|mtp|nextn|block|norm|latent|index|compress|vocab|embed
-    |gate|memory|adapter|depth|width|stride|ratio|mult|group|proj|linear|recurrent|skip|loop|recur|hash|engram|residual""",
+    |_config$|gate|memory|adapter|depth|width|stride|ratio|mult|group|proj|linear|recurrent|skip|loop|recur|hash|engram|residual""",
     re.VERBOSE,
 )
 """Words in the name of a field that may add, widen or share weights or caches."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from domain.catalog.huggingface.attention import MOST_HEADS, self_attention
 from domain.catalog.huggingface.draft import Draft, hidden_size, vocabulary_size
 from domain.catalog.huggingface.experts import (
+    SHARED_STATED,
     ExpertHabits,
     experts,
     feed_forwards,
@@ -19,6 +20,8 @@ from domain.catalog.model import Attention, DenseFeedForward, FeedForward, Linea
 
 KINDS = ("linear_attention", "full_attention")
 FULL_EVERY = 4
+GATED_HEAD_DIM = 256
+"""Width of a head of Qwen3-Next where the config does not say, as transformers takes it."""
 
 
 def full_layers(fields: Fields, layers: int, *, every: int | None = FULL_EVERY) -> tuple[bool, ...]:
@@ -41,15 +44,23 @@ def read_qwen_hybrid(fields: Fields) -> Draft:
     full = full_layers(fields, layers)
     biased = fields.flag("attention_bias", default=False)
     gated = fields.flag("attn_output_gate", default=True)
-    softmax = self_attention(fields, width, qkv_bias=biased, output_bias=biased, query_key_norm="per_head")
+    softmax = self_attention(
+        fields,
+        width,
+        qkv_bias=biased,
+        output_bias=biased,
+        query_key_norm="per_head",
+        default_head_dim=GATED_HEAD_DIM,
+    )
     linear = gated_deltanet(fields)
     attentions: tuple[Attention, ...] = tuple(
         replace(softmax, output_gate=gated) if is_full else linear for is_full in full
     )
     has_experts = any(fields.has(name) for name in ("num_experts", "moe_intermediate_size"))
     sparse = sparse_by_step(fields, layers) if has_experts else (False,) * layers
-    fields.known("decoder_sparse_step", "mlp_only_layers", "mtp_use_dedicated_embeddings", "use_sliding_window")
-    stack = stacked(attentions, feed_forwards(fields, sparse, ExpertHabits(shared_gate=True)))
+    fields.known("decoder_sparse_step", "mlp_only_layers", "mtp_use_dedicated_embeddings")
+    fields.only_off("use_sliding_window", "sliding_window")
+    stack = stacked(attentions, feed_forwards(fields, sparse, ExpertHabits(shared_gate=True, required=SHARED_STATED)))
     return Draft(
         family="Qwen3.5" if fields.text("model_type").startswith("qwen3_5") else "Qwen3",
         hidden_size=width,

@@ -6,6 +6,7 @@ from domain.catalog.huggingface.attention import MOST_HEADS
 from domain.catalog.huggingface.draft import Draft, hidden_size, vocabulary_size
 from domain.catalog.huggingface.experts import (
     ALWAYS_BIASED,
+    SHARED_COUNTED,
     ExpertHabits,
     feed_forwards,
     mtp_layer_count,
@@ -29,7 +30,8 @@ def read_kimi_linear(fields: Fields) -> Draft:
     latent = _latent(fields)
     linear, full = _linear(fields, layers)
     residual = fields.optional_size("attn_res_block_size") is not None
-    fields.known(*DERIVED, "mla_use_nope", "layer_types")
+    fields.unused_sizes(*DERIVED)
+    fields.known("mla_use_nope", "layer_types")
     return Draft(
         family="Kimi",
         hidden_size=hidden_size(fields),
@@ -88,7 +90,8 @@ def _feed_forwards(fields: Fields, layers: int) -> tuple[FeedForward, ...]:
     """Read dense layers and experts; experts may work in a width of their own."""
     latent = fields.optional_size("routed_expert_hidden_size")
     normed = fields.flag("latent_moe_use_norm", default=False)
-    halves = feed_forwards(fields, sparse_after_first(fields, layers), ExpertHabits(router_bias=ALWAYS_BIASED))
+    habits = ExpertHabits(router_bias=ALWAYS_BIASED, required=SHARED_COUNTED)
+    halves = feed_forwards(fields, sparse_after_first(fields, layers), habits)
     return tuple(
         replace(half, latent_size=latent, latent_norm=normed) if latent and isinstance(half, MixtureOfExperts) else half
         for half in halves

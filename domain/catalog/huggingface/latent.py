@@ -9,6 +9,7 @@ from domain.catalog.huggingface.dense import Reader
 from domain.catalog.huggingface.draft import Draft, hidden_size, vocabulary_size
 from domain.catalog.huggingface.experts import (
     ALWAYS_BIASED,
+    SHARED_COUNTED,
     ExpertHabits,
     Truth,
     feed_forwards,
@@ -20,7 +21,7 @@ from domain.catalog.huggingface.experts import (
 from domain.catalog.huggingface.fields import MOST_LAYERS, Fields
 from domain.catalog.model import DenseFeedForward, FeedForward, LatentAttention, SparseIndexer
 
-DERIVED = ("head_dim", "qk_head_dim", "num_key_value_heads", "mlp_bias")
+DERIVED = ("head_dim", "qk_head_dim", "num_key_value_heads")
 """Latent attention has no use for them: widths of heads are stated one by one."""
 
 
@@ -49,8 +50,8 @@ def read_latent(fields: Fields, family: LatentFamily) -> Draft:
     width = hidden_size(fields)
     layers = fields.layer_count()
     attention = latent_attention(fields, has_indexer=family.has_indexer)
-    fields.known(*DERIVED)
-    fields.only_off("attention_bias")
+    fields.unused_sizes(*DERIVED)
+    fields.only_off("attention_bias", "mlp_bias")
     return Draft(
         family=family.name,
         hidden_size=width,
@@ -89,11 +90,13 @@ def _halves(fields: Fields, family: LatentFamily, layers: int) -> tuple[FeedForw
     stated = any(fields.has(name) for name in ("n_routed_experts", "num_experts"))
     if not family.has_experts or (not stated and not fields.has("moe_intermediate_size")):
         return (DenseFeedForward(intermediate_size=fields.size("intermediate_size"), gated=True),) * layers
-    return feed_forwards(fields, sparse_after_first(fields, layers), ExpertHabits(router_bias=family.router_bias))
+    habits = ExpertHabits(router_bias=family.router_bias, required=SHARED_COUNTED)
+    return feed_forwards(fields, sparse_after_first(fields, layers), habits)
 
 
 def latent_attention(fields: Fields, *, has_indexer: bool = False) -> LatentAttention:
     """Read the ranks and the widths of the heads."""
+    fields.demand("a whole number, or null where queries are not compressed", "q_lora_rank")
     return LatentAttention(
         head_count=head_count(fields),
         query_lora_rank=fields.optional_size("q_lora_rank"),

@@ -9,6 +9,9 @@ from domain.catalog.huggingface.fields import MOST_LAYERS, Fields
 from domain.catalog.model import DenseFeedForward, FeedForward, MixtureOfExperts
 
 FULL_EVERY = 4
+HEAD_DIM = 128
+CHUNK_TOKENS = 8_192
+"""What transformers takes where a config states no width of a head and no chunk."""
 
 
 def read_llama4(fields: Fields) -> Draft:
@@ -16,9 +19,10 @@ def read_llama4(fields: Fields) -> Draft:
     width = hidden_size(fields)
     layers = fields.layer_count()
     biased = fields.flag("attention_bias", default=False)
-    attention = self_attention(fields, width, qkv_bias=biased, output_bias=biased)
+    attention = self_attention(fields, width, qkv_bias=biased, output_bias=biased, default_head_dim=HEAD_DIM)
     windows = _chunks(fields, layers)
-    fields.known("use_qk_norm", "for_llm_compressor", "cache_layers")
+    fields.flag("use_qk_norm", default=True)
+    fields.known("for_llm_compressor", "cache_layers")
     return Draft(
         family="Llama 4",
         hidden_size=width,
@@ -31,7 +35,8 @@ def read_llama4(fields: Fields) -> Draft:
 
 
 def _chunks(fields: Fields, layers: int) -> tuple[int | None, ...]:
-    chunk = fields.optional_size("attention_chunk_size")
+    stated = fields.optional_size("attention_chunk_size")
+    chunk = stated if fields.states("attention_chunk_size") else CHUNK_TOKENS
     every = fields.size("no_rope_layer_interval", default=FULL_EVERY, most=MOST_LAYERS)
     labels = fields.labels("layer_types", layers, ("chunked_attention", "full_attention"))
     rotated = _rotated(fields, layers)

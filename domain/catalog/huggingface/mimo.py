@@ -14,7 +14,8 @@ def read_mimo(fields: Fields) -> Draft:
     marks = fields.numbers("hybrid_layer_pattern", layers, most=1)
     if marks is None:
         fields.refuse("hybrid_layer_pattern", f"a list of {layers} out of 0 (full), 1 (windowed)")
-    fields.known("sliding_window_size", "attention_chunk_size", "add_swa_attention_sink_bias", "layer_types")
+    fields.unused_sizes("attention_chunk_size")
+    fields.known("layer_types")
     fields.only_off("attention_bias")
     fields.remark("The checkpoint's MTP modules do not stand in the config; they are not counted.")
     return Draft(
@@ -31,12 +32,13 @@ def read_mimo(fields: Fields) -> Draft:
 
 def _attention(fields: Fields, prefix: str) -> SelfAttention:
     heads = head_count(fields, f"{prefix}num_attention_heads")
+    fields.demand("a divisor of the query heads", f"{prefix}num_key_value_heads")
     kind = "swa" if prefix else "full"
     return SelfAttention(
         head_count=heads,
         kv_head_count=kv_head_count(fields, heads, f"{prefix}num_key_value_heads"),
-        head_dim=(width := fields.size(f"{prefix}head_dim")),
-        value_head_dim=fields.size(f"{prefix}v_head_dim", default=width),
+        head_dim=fields.size(f"{prefix}head_dim"),
+        value_head_dim=fields.size(f"{prefix}v_head_dim"),
         window_tokens=window_of(fields) if prefix else None,
-        sinks=fields.flag(f"add_{kind}_attention_sink_bias", default=False),
+        sinks=fields.flag(f"add_{kind}_attention_sink_bias", default=bool(prefix)),
     )

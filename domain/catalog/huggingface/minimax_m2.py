@@ -5,6 +5,9 @@ from domain.catalog.huggingface.draft import Draft, hidden_size, vocabulary_size
 from domain.catalog.huggingface.experts import ExpertHabits, experts, stacked
 from domain.catalog.huggingface.fields import Fields
 
+HEAD_DIM = 128
+"""Width of a head where the config does not say, as transformers takes it."""
+
 
 def read_minimax_m2(fields: Fields) -> Draft:
     """Read a MiniMax M2; its config names MTP modules that its checkpoints do not hold."""
@@ -12,7 +15,7 @@ def read_minimax_m2(fields: Fields) -> Draft:
     layers = fields.layer_count()
     norm = fields.text("qk_norm_type", ("per_layer", "per_head"), "per_layer")
     normed = fields.flag("use_qk_norm", default=True)
-    attention = self_attention(fields, width, query_key_norm=norm if normed else "none")
+    attention = self_attention(fields, width, query_key_norm=norm if normed else "none", default_head_dim=HEAD_DIM)
     biased = fields.flag("use_routing_bias", default=True)
     mixture = experts(fields, ExpertHabits(width=("intermediate_size",), router_bias=lambda _: biased))
     _full_attention_alone(fields, layers)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from domain.catalog.huggingface.attention import MOST_HEADS, head_count, head_dim, self_attention
 from domain.catalog.huggingface.draft import Draft, hidden_size, vocabulary_size
-from domain.catalog.huggingface.experts import ExpertHabits, experts, mtp_layer_count
+from domain.catalog.huggingface.experts import SHARED_STATED, ExpertHabits, experts, mtp_layer_count
 from domain.catalog.huggingface.fields import MOST_LAYERS, Fields
 from domain.catalog.model import DenseFeedForward, Layer, LinearAttention, MixtureOfExperts, SelfAttention
 
@@ -13,6 +13,8 @@ MTP_PATTERN = "*E"
 SYMBOLS = {"M": "mamba", "*": "attention", "-": "mlp", "E": "moe"}
 LABELS = {"linear_attention": "mamba", "full_attention": "attention", **{name: name for name in SYMBOLS.values()}}
 STATE_BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}
+HEAD_DIM = 128
+"""Width of a head of Nemotron-H where the config does not say, as transformers takes it."""
 ROUNDED_TO = 256
 """The pruned models round their feed-forward widths up to a multiple of it."""
 
@@ -86,7 +88,9 @@ def _part(fields: Fields, kind: str) -> Layer:
             return Layer(attention=mamba2(fields), feed_forward=None, norm_count=1)
         case "attention":
             attention_bias = fields.flag("attention_bias", default=False)
-            attention = self_attention(fields, width, qkv_bias=attention_bias, output_bias=attention_bias)
+            attention = self_attention(
+                fields, width, qkv_bias=attention_bias, output_bias=attention_bias, default_head_dim=HEAD_DIM
+            )
             return Layer(attention=attention, feed_forward=None, norm_count=1)
         case "moe":
             return Layer(attention=None, feed_forward=_experts(fields), norm_count=1)
@@ -96,7 +100,7 @@ def _part(fields: Fields, kind: str) -> Layer:
 
 
 def _experts(fields: Fields) -> MixtureOfExperts:
-    mixture = experts(fields, ExpertHabits(gated=False, router_bias=lambda _: True))
+    mixture = experts(fields, ExpertHabits(gated=False, router_bias=lambda _: True, required=SHARED_STATED))
     return replace(mixture, latent_size=fields.optional_size("moe_latent_size"))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from domain.catalog.huggingface import vision as encoders
 from domain.catalog.huggingface.fields import Fields
@@ -104,6 +105,7 @@ def _has(vision: Fields, *names: str) -> bool:
 SIGLIP_BESIDE_GEMMA = TowerKind(encoder=encoders.siglip, joint=join_gemma3)
 MOONVIT = TowerKind(encoder=encoders.moonvit, joint=join_merged)
 QWEN3 = TowerKind(encoder=encoders.qwen3, joint=join_nothing)
+QWEN3_VL = TowerKind(encoder=partial(encoders.qwen3, default_taps=(8, 16, 24)), joint=join_nothing)
 LLAVA_ENCODERS: Mapping[str, Encoder] = {
     "siglip_vision_model": encoders.siglip,
     "clip_vision_model": encoders.clip,
@@ -118,8 +120,8 @@ TOWER_KINDS: Mapping[str, TowerKind] = {
     "kimi_k3": TowerKind(encoder=encoders.moonvit2, joint=join_kimi_k3),
     "qwen2_vl": TowerKind(encoder=encoders.qwen2, joint=join_qwen),
     "qwen2_5_vl": TowerKind(encoder=encoders.qwen2_5, joint=join_qwen),
-    "qwen3_vl": QWEN3,
-    "qwen3_vl_moe": QWEN3,
+    "qwen3_vl": QWEN3_VL,
+    "qwen3_vl_moe": QWEN3_VL,
     "qwen3_5": QWEN3,
     "qwen3_5_moe": QWEN3,
     "llama4": TowerKind(encoder=encoders.llama4, joint=join_llama4),

@@ -1,5 +1,7 @@
 """Parameters of vision encoders, each kind block by block, with what joins it to the language model."""
 
+from collections.abc import Collection
+
 from domain.catalog.huggingface.fields import MOST_LAYERS, Fields
 
 COLOURS = 3
@@ -19,15 +21,16 @@ def block(width: int, inner: int, *, bias: bool = True, gated: bool = False, nor
     return attention + feed_forward + 2 * norm_size * width
 
 
-def patches(vision: Fields) -> tuple[int, int, int]:
-    """Read the colours, the side of a patch and how many patches an image has."""
-    side = vision.size("patch_size", "spatial_patch_size")
-    image = vision.size("image_size", default=side)
-    return (
-        vision.size("num_channels", "in_channels", "in_chans", default=COLOURS),
-        side,
-        (image // side) * (image // side),
-    )
+def patches(vision: Fields) -> tuple[int, int]:
+    """Read the colours and the side of a patch."""
+    colours = vision.size("num_channels", "in_channels", "in_chans", default=COLOURS)
+    return colours, vision.size("patch_size", "spatial_patch_size")
+
+
+def patch_count(vision: Fields, side: int) -> int:
+    """How many patches an image of the one size that the encoder knows has."""
+    along = vision.size("image_size") // side
+    return along * along
 
 
 def depth(vision: Fields) -> int:
@@ -41,7 +44,8 @@ def siglip(vision: Fields) -> int:
     Check: Gemma 3 27B, whose checkpoint holds 27 432 406 640 parameters, text included.
     """
     width, inner = vision.size("hidden_size"), vision.size("intermediate_size")
-    colours, side, count = patches(vision)
+    colours, side = patches(vision)
+    count = patch_count(vision, side)
     pooling = 0
     if vision.flag("vision_use_head", default=True):
         pooling = width + 4 * linear(width, width) + 2 * width + linear(width, inner) + linear(inner, width)
@@ -52,7 +56,8 @@ def siglip(vision: Fields) -> int:
 def clip(vision: Fields) -> int:
     """CLIP, with a class token."""
     width, inner = vision.size("hidden_size"), vision.size("intermediate_size")
-    colours, side, count = patches(vision)
+    colours, side = patches(vision)
+    count = patch_count(vision, side)
     embedding = linear(colours * side * side, width, bias=False) + (count + 2) * width
     return embedding + depth(vision) * block(width, inner) + 4 * width
 
@@ -60,7 +65,7 @@ def clip(vision: Fields) -> int:
 def pixtral(vision: Fields) -> int:
     """Pixtral: rotary positions, no biases, gated layers."""
     width, inner = vision.size("hidden_size"), vision.size("intermediate_size")
-    colours, side, _ = patches(vision)
+    colours, side = patches(vision)
     layer = block(width, inner, bias=False, gated=True, norm_size=1)
     return linear(colours * side * side, width, bias=False) + width + depth(vision) * layer
 
@@ -69,7 +74,7 @@ def moonvit(vision: Fields) -> int:
     """MoonViT of Kimi-VL and Kimi K2.5, with its projector's norm and first layer."""
     width = vision.size("hidden_size", "vt_hidden_size")
     inner = vision.size("intermediate_size", "vt_intermediate_size")
-    colours, side, _ = patches(vision)
+    colours, side = patches(vision)
     rows = vision.size("init_pos_emb_height", "pos_emb_height", default=64)
     columns = vision.size("init_pos_emb_width", "pos_emb_width", default=64)
     merged = width * MERGED * MERGED
@@ -82,7 +87,7 @@ def moonvit2(vision: Fields) -> int:
     width = vision.size("vt_hidden_size")
     inner = vision.size("vt_intermediate_size")
     attention = vision.size("qkv_hidden_size", default=width)
-    colours, side, _ = patches(vision)
+    colours, side = patches(vision)
     tables = vision.size("init_pos_emb_height", default=64) * vision.size("init_pos_emb_width", default=64) * width
     layer = 4 * width * attention + 2 * width * inner + 2 * width
     return linear(colours * side * side, width, bias=False) + tables + depth(vision) * layer + width
@@ -106,7 +111,7 @@ def qwen2_5(vision: Fields) -> int:
     return _qwen_patch(vision, width, bias=False) + depth(vision) * layer + width + linear(merged, merged)
 
 
-def qwen3(vision: Fields) -> int:
+def qwen3(vision: Fields, default_taps: Collection[int] = ()) -> int:
     """Encoder of Qwen3-VL and Qwen3.5: learned positions, and mergers at several depths.
 
     Check: Qwen3.5-397B-A17B, 456 010 480 parameters in transformers' own model.
@@ -114,7 +119,8 @@ def qwen3(vision: Fields) -> int:
     width = vision.size("hidden_size")
     merged = width * vision.size("spatial_merge_size", default=MERGED) ** 2
     positions = vision.size("num_position_embeddings", default=2304) * width
-    taps = vision.chosen_layers("deepstack_visual_indexes", MOST_LAYERS)
+    stated = vision.states("deepstack_visual_indexes")
+    taps = vision.chosen_layers("deepstack_visual_indexes", MOST_LAYERS) if stated else default_taps
     output = vision.size("out_hidden_size")
     tap = 2 * merged + linear(merged, merged) + linear(merged, output)
     body = (
@@ -126,7 +132,7 @@ def qwen3(vision: Fields) -> int:
 
 
 def _qwen_patch(vision: Fields, width: int, *, bias: bool) -> int:
-    colours, side, _ = patches(vision)
+    colours, side = patches(vision)
     frames = vision.size("temporal_patch_size", default=2)
     return linear(colours * frames * side * side, width, bias=bias)
 
@@ -137,7 +143,7 @@ def gemma4(vision: Fields) -> int:
     Check: Gemma 4 26B-A4B, 572 792 112 parameters with its projection, in transformers' own model.
     """
     width = vision.size("hidden_size")
-    colours, side, _ = patches(vision)
+    colours, side = patches(vision)
     heads_normed = 2 * vision.size("head_dim")
     layer = block(width, vision.size("intermediate_size"), bias=False, gated=True) + heads_normed
     standardised = 2 * width if vision.flag("standardize", default=False) else 0
@@ -149,7 +155,8 @@ def gemma4(vision: Fields) -> int:
 def llama4(vision: Fields) -> int:
     """Llama 4's encoder, with the adapter behind it."""
     width, inner = vision.size("hidden_size"), vision.size("intermediate_size")
-    colours, side, count = patches(vision)
+    colours, side = patches(vision)
+    count = patch_count(vision, side)
     embedding = linear(colours * side * side, width, bias=False) + (count + 2) * width
     middle = vision.size("projector_input_dim", default=4096)
     last = vision.size("projector_output_dim", default=4096)
@@ -160,7 +167,8 @@ def llama4(vision: Fields) -> int:
 def internvit(vision: Fields) -> int:
     """InternViT: a class token, scaled branches, biases as stated."""
     width, inner = vision.size("hidden_size"), vision.size("intermediate_size")
-    colours, side, count = patches(vision)
+    colours, side = patches(vision)
+    count = patch_count(vision, side)
     norm_size = 1 if vision.text("norm_type", ("layer_norm", "rms_norm"), "layer_norm") == "rms_norm" else 2
     unbiased = 0 if vision.flag("qkv_bias", default=True) else 3 * width
     normed_heads = 2 * width if vision.flag("qk_normalization", default=False) else 0
