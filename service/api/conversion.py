@@ -17,6 +17,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from service.api.validation import RequestInvalid
+
 M = TypeVar("M", bound=Message)
 Value = TypeVar("Value")
 
@@ -46,8 +48,14 @@ def timestamp_of(moment: datetime | None) -> Timestamp | None:
 
 
 def moment_of(message: Message, name: str) -> datetime | None:
-    """Return the timestamp field ``name``, None where it is absent."""
-    return getattr(message, name).ToDatetime(UTC) if message.HasField(name) else None
+    """Return the timestamp field ``name``, None where it is absent; raise `RequestInvalid` where it is no time."""
+    if not message.HasField(name):
+        return None
+    try:
+        moment: datetime = getattr(message, name).ToDatetime(UTC)
+    except (OverflowError, ValueError):
+        raise RequestInvalid(((name, "must be a time from 1970 to 3000, with 0 to 999999999 nanos"),)) from None
+    return moment
 
 
 def enum_number(enum: Any, literal: str) -> int:  # noqa: ANN401 - stubs and runtime disagree on the descriptor

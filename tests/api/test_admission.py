@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 from tonnage.v1 import audit_pb2 as audit
 from tonnage.v1 import catalog_pb2, catalog_pb2_grpc
@@ -60,6 +61,12 @@ async def test_a_draft_that_breaks_a_rule_is_refused(planner, field, request_):
 async def test_a_fraction_is_above_0_and_at_most_1(planner, number):
     refused = await planner.refused(planner.sizing.CheckDeployment, checking(memory_fraction=number))
     assert "memory_fraction" in refused.fields
+
+
+async def test_a_time_that_is_none_is_refused(planner):
+    nowhen = drafting(effective_at=Timestamp(seconds=1, nanos=2**31 - 1))
+    refused = await planner.refused(planner.plans.DraftPlan, nowhen)
+    assert (refused.reason, set(refused.fields)) == ("REQUEST_INVALID", {"effective_at"})
 
 
 async def test_bytes_that_are_no_message_are_refused(channel):
