@@ -1,7 +1,7 @@
 """Dense transformers: every layer a softmax attention and one feed-forward layer, told apart by a few habits."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from domain.catalog.huggingface.attention import self_attention, window_of, windowed_layers
@@ -96,7 +96,9 @@ class DenseFamily:
     intermediate: tuple[str, ...] = ("intermediate_size",)
     known: tuple[str, ...] = ()
     """Fields that say nothing here, though they would elsewhere."""
-    only_off: tuple[str, ...] = field(default=())
+    only_off: tuple[str, ...] = ()
+    fixed: tuple[tuple[str, str], ...] = ()
+    """Fields, each with the one value that we understand."""
 
 
 def dense(family: DenseFamily) -> Reader:
@@ -114,6 +116,8 @@ def read_dense(fields: Fields, family: DenseFamily) -> Draft:
     )
     fields.known(*family.known)
     fields.only_off(*family.only_off)
+    for name, value in family.fixed:
+        fields.text(name, (value,))
     layer = Layer(
         attention=attention,
         feed_forward=feed_forward,

@@ -75,7 +75,7 @@ STARCODER2 = DenseFamily(
     norm_bias=True,
     gated=False,
     windows=all_windowed,
-    known=("norm_type", "mlp_type"),
+    fixed=(("norm_type", "layer_norm"), ("mlp_type", "default")),
 )
 STABLELM = DenseFamily(
     name="StableLM",

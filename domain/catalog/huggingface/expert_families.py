@@ -126,9 +126,13 @@ EXAONE_MOE = ExpertFamily(
     sparse=sparse_after_first,
 )
 SOLAR_OPEN = ExpertFamily(
-    body=DenseFamily(name="Solar", biases=Biases(qkv=by("attention_bias")), only_off=("use_qk_norm",)),
-    habits=ExpertHabits(router_bias=ALWAYS_BIASED),
-    sparse=sparse_after_first,
+    body=DenseFamily(
+        name="Solar",
+        head_dim=128,
+        biases=Biases(qkv=by("attention_bias")),
+        only_off=("use_qk_norm", "first_k_dense_replace"),
+    ),
+    habits=ExpertHabits(router_bias=ALWAYS_BIASED, required=SHARED_COUNTED),
 )
 HUNYUAN_MOE = ExpertFamily(
     body=replace(

@@ -120,7 +120,7 @@ def feed_forwards(
         thick = DenseFeedForward(intermediate_size=width, gated=habits.gated, bias=dense_bias)
     else:
         fields.unused_sizes("intermediate_size")
-        fields.known("mlp_bias")
+        fields.flag("mlp_bias", default=False)
     chosen = (mixture if is_sparse else thick for is_sparse in sparse)
     return tuple(half for half in chosen if half is not None)
 

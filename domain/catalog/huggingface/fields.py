@@ -64,6 +64,10 @@ class Fields:
         """Return the names of all fields."""
         return tuple(name for name in self._given if isinstance(name, str))
 
+    def told(self) -> str:
+        """Return the whole of it as a person may read it."""
+        return shown(dict(self._given))
+
     def has(self, name: str) -> bool:
         """Whether the field is there and not null."""
         return self._given.get(name) is not None

@@ -67,10 +67,9 @@ def _attentions(fields: Fields) -> tuple[SelfAttention, SelfAttention]:
         query_key_norm="per_head",
     )
     joint = fields.flag("attention_k_eq_v", default=False)
-    full_width = fields.size("global_head_dim", default=FULL_HEAD_DIM)
-    full_kv = (
-        kv_head_count(fields, heads, "num_global_key_value_heads") if _states_full_heads(fields, joint=joint) else None
-    )
+    overrides = _overrides(fields)
+    full_width = (overrides or fields).size("head_dim" if overrides else "global_head_dim", default=FULL_HEAD_DIM)
+    full_kv = _full_kv_heads(fields, overrides, heads, joint=joint)
     full = replace(
         windowed,
         kv_head_count=full_kv or windowed.kv_head_count,
@@ -81,9 +80,24 @@ def _attentions(fields: Fields) -> tuple[SelfAttention, SelfAttention]:
     return windowed, full
 
 
-def _states_full_heads(fields: Fields, *, joint: bool) -> bool:
-    """Full layers have key/value heads of their own number only where key equals value."""
-    return fields.optional_size("num_global_key_value_heads") is not None and joint
+def _full_kv_heads(fields: Fields, overrides: Fields | None, heads: int, *, joint: bool) -> int | None:
+    """Full layers have key/value heads of their own number only where key equals value; None is the same number."""
+    if overrides is not None and overrides.has("num_key_value_heads"):
+        return kv_head_count(overrides, heads)
+    stated = fields.optional_size("num_global_key_value_heads")
+    return kv_head_count(fields, heads, "num_global_key_value_heads") if stated and joint else None
+
+
+def _overrides(fields: Fields) -> Fields | None:
+    """What full layers have of their own, as newer configs list it layer by layer; it must be the same for all."""
+    listed = fields.inside("per_layer_config")
+    if listed is None:
+        return None
+    parts = [part for name in listed.names() if (part := listed.inside(name)) is not None]
+    if len({part.told() for part in parts}) != 1:
+        fields.refuse("per_layer_config", "the same head_dim and num_key_value_heads for every full layer")
+        return None
+    return parts[0]
 
 
 def _feed_forwards(fields: Fields) -> tuple[FeedForward, FeedForward]:

@@ -56,6 +56,8 @@ def _latent(fields: Fields) -> LatentAttention:
 def _linear(fields: Fields, layers: int) -> tuple[LinearAttention, frozenset[int]]:
     """Read the delta attention, and which layers, counted from 1, are latent instead."""
     part = fields.inside("linear_attn_config")
+    if part is None and fields.has("linear_num_heads"):
+        return _flat_linear(fields), _full_by_label(fields, layers)
     if part is None:
         fields.refuse("linear_attn_config", f"an object with {PARTS}")
         part = Fields({}, "linear_attn_config.", fields)
@@ -77,6 +79,27 @@ def _linear(fields: Fields, layers: int) -> tuple[LinearAttention, frozenset[int
     part.known("gate_lower_bound")
     part.close()
     return linear, full
+
+
+def _flat_linear(fields: Fields) -> LinearAttention:
+    """Read the delta attention as newer configs state it."""
+    heads = fields.size("linear_num_heads", most=MOST_HEADS)
+    width = fields.size("linear_head_dim")
+    return LinearAttention(
+        kind="kda",
+        key_head_count=heads,
+        value_head_count=heads,
+        key_head_dim=width,
+        value_head_dim=width,
+        convolution_width=fields.size("linear_conv_kernel_dim"),
+    )
+
+
+def _full_by_label(fields: Fields, layers: int) -> frozenset[int]:
+    labels = fields.labels("layer_types", layers, ("linear_attention", "full_attention"))
+    if labels is None:
+        fields.refuse("layer_types", f"a list of {layers} out of linear_attention, full_attention")
+    return frozenset(index + 1 for index, label in enumerate(labels or ()) if label == "full_attention")
 
 
 def _listed_layers(part: Fields, name: str, layers: int) -> frozenset[int]:

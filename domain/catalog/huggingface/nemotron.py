@@ -10,6 +10,11 @@ from domain.catalog.huggingface.fields import MOST_LAYERS, Fields
 from domain.catalog.model import DenseFeedForward, Layer, LinearAttention, MixtureOfExperts, SelfAttention
 
 MTP_PATTERN = "*E"
+UNUSED = (
+    *("expand", "mamba_expand", "mamba_d_ssm", "intermediate_size", "n_routed_experts", "n_shared_experts"),
+    *("moe_intermediate_size", "moe_shared_expert_intermediate_size", "num_experts_per_tok", "moe_latent_size"),
+)
+"""Sizes of parts that not every Nemotron-H has."""
 SYMBOLS = {"M": "mamba", "*": "attention", "-": "mlp", "E": "moe"}
 LABELS = {"linear_attention": "mamba", "full_attention": "attention", **{name: name for name in SYMBOLS.values()}}
 STATE_BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}
@@ -24,18 +29,8 @@ def read_nemotron_h(fields: Fields) -> Draft:
     kinds = _kinds(fields)
     parts = {kind: _part(fields, kind) for kind in dict.fromkeys(kinds)}
     modules = mtp_layer_count(fields)
-    fields.known("expand", "mamba_expand", "mamba_d_ssm")
-    fields.known(
-        "mtp_hybrid_override_pattern",
-        "mtp_layers_block_type",
-        "intermediate_size",
-        "moe_shared_expert_overlap",
-        "n_routed_experts",
-        "n_shared_experts",
-    )
-    fields.known(
-        "moe_intermediate_size", "moe_shared_expert_intermediate_size", "num_experts_per_tok", "moe_latent_size"
-    )
+    fields.unused_sizes(*UNUSED)
+    fields.known("mtp_hybrid_override_pattern", "mtp_layers_block_type", "moe_shared_expert_overlap")
     fields.only_off("sliding_window", "use_bias", "mamba_proj_bias")
     return Draft(
         family="Nemotron",
@@ -129,7 +124,8 @@ def read_searched(fields: Fields) -> Draft:
     head_width = head_dim(fields, width, heads)
     layers = fields.layer_count()
     blocks = fields.raw("block_configs")
-    fields.known("num_key_value_heads", "intermediate_size", "num_key_value_heads_per_layer")
+    fields.unused_sizes("num_key_value_heads", "intermediate_size")
+    fields.known("num_key_value_heads_per_layer")
     fields.only_off("attention_bias", "mlp_bias")
     if not isinstance(blocks, (list, tuple)) or len(blocks) != layers:
         fields.refuse("block_configs", f"a list of {layers} objects")
