@@ -237,3 +237,33 @@ def test_a_tensor_group_that_only_the_host_bus_joins_is_called_slow(accelerator,
 @pytest.mark.parametrize(("accelerator", "count"), [("h100-sxm-80", 8), ("a100-pcie-80", 2), ("ascend-910b3", 8)])
 def test_a_tensor_group_that_a_link_joins_is_not(accelerator, count):
     assert "ALL_REDUCE_OVER_HOST_BUS" not in codes(asked(R1_32B, accelerator, count, tensor_parallel=count))
+
+
+def test_an_engine_that_is_documented_not_to_run_a_format_is_refused_for_it():
+    answer = asked(R1, "a100-sxm-80", 16, weight_format="fp8", engine="tensorrt_llm")
+    assert answer.verdict == "impossible"
+    assert codes(answer) == {"NO_ENGINE_RUNS_IT"}
+    assert "tensorrt_llm does not run fp8" in answer.sentence
+
+
+def test_the_best_way_is_the_best_that_the_engine_runs():
+    answer = asked(R1, "a100-sxm-80", 24, engine="tensorrt_llm")
+    assert answer.deployment is not None
+    assert answer.deployment.way.number_format == "bf16"
+    assert asked(R1, "a100-sxm-80", 24, engine="mindie").verdict == "impossible"
+
+
+def test_an_engine_of_which_nothing_is_known_is_named():
+    known = asked(R1, "ascend-910b3", 16, weight_format="int8")
+    blank = asked(R1, "ascend-910b3", 16, weight_format="int4_awq", policy="allow_4bit", engine="mindie")
+    assert not any("is not known" in statement for statement in known.statements)
+    assert any("mindie@" in one and "is not known: no source says so" in one for one in blank.statements)
+
+
+def test_a_published_deployment_is_compared_with_its_own_accelerator():
+    accelerators = ("a100-sxm-80", "h800-sxm-80")
+    answer = size(catalog(), SizeRequest(model=R1, accelerators=accelerators, weight_format="bf16"))
+    compared = [one for one in answer.published if "found here: " in one.sentence]
+    assert {one.accelerator for one in compared} == set(accelerators)
+    for one in compared:
+        assert f" x {one.accelerator} " in one.sentence

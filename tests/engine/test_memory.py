@@ -113,6 +113,23 @@ def test_grouped_heads_divide_until_there_is_one_on_each_rank(model, head_count)
         assert sequence(footprint, divided(degree), 8192) == full / min(degree, head_count)
 
 
+def test_projections_of_key_value_heads_are_copied_where_ranks_outnumber_heads():
+    footprint, engine = footprint_of("Qwen/Qwen2.5-72B"), catalog().serving_engines["vllm"]
+    width, layers, head_dim = 8192, 80, 128
+    query_and_output = 2.0 * (2 * width * 64 * head_dim + 64 * head_dim)
+    key_and_value = 2.0 * (2 * width * 8 * head_dim + 2 * 8 * head_dim)
+    for tensor in (8, 16, 32):
+        held = weights_bytes_by_component(footprint, divided(tensor), whole(footprint), engine)["attention"]
+        assert held == pytest.approx(layers * (query_and_output / tensor + key_and_value / 8))
+
+
+@pytest.mark.parametrize("number_format", ["fp8", "int4_awq", "bf16"])
+def test_norms_stay_in_16_bits_whatever_the_format(number_format):
+    footprint, engine = footprint_of("Qwen/Qwen2.5-7B", number_format), catalog().serving_engines["vllm"]
+    norms = weights_bytes_by_component(footprint, divided(1), whole(footprint), engine)["norms"]
+    assert norms == 2.0 * 3584 * (2 * 28 + 1)
+
+
 def test_decode_context_parallel_divides_the_copies_of_a_latent():
     footprint = footprint_of(V3)
     full = sequence(footprint, divided(8), 8192)
