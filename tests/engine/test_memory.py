@@ -123,7 +123,7 @@ def test_projections_of_key_value_heads_are_copied_where_ranks_outnumber_heads()
         assert held == pytest.approx(layers * (query_and_output / tensor + key_and_value / 8))
 
 
-@pytest.mark.parametrize("number_format", ["fp8", "int4_awq", "bf16"])
+@pytest.mark.parametrize("number_format", ["fp8", "int4_awq", "q4_k_m", "bf16"])
 def test_norms_stay_in_16_bits_whatever_the_format(number_format):
     footprint, engine = footprint_of("Qwen/Qwen2.5-7B", number_format), catalog().serving_engines["vllm"]
     norms = weights_bytes_by_component(footprint, divided(1), whole(footprint), engine)["norms"]
