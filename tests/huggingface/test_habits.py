@@ -181,3 +181,21 @@ def test_a_class_tells_what_an_unknown_model_type_does_not():
 def test_the_longest_context_is_the_one_stated():
     assert read(PUBLISHED["meta-llama/Llama-3.2-1B"]).max_position_tokens == 131_072
     assert read(PUBLISHED["zai-org/glm-4-9b-chat"]).max_position_tokens == 131_072
+
+
+def test_the_first_decilm_differs_only_in_the_key_and_value_heads_of_its_layers():
+    config = {
+        **PUBLISHED["meta-llama/Llama-2-7b-hf"],
+        "model_type": "deci",
+        "num_key_value_heads": None,
+        "num_key_value_heads_per_layer": [4, 4, 1, 2] * 8,
+    }
+    assert [attention.kv_head_count for attention in attentions(read(config))] == [4, 4, 1, 2] * 8
+
+
+def test_mistral_without_a_word_about_its_window_has_the_one_of_transformers():
+    config = PUBLISHED["mistralai/Mistral-7B-v0.1"]
+    silent = {field: value for field, value in config.items() if field != "sliding_window"}
+    assert windows(read(silent)) == [4_096] * 32
+    assert "sliding_window is missing" in read(silent).note
+    assert windows(read({**config, "sliding_window": None})) == [None] * 32

@@ -61,6 +61,26 @@ def test_a_size_is_a_whole_number_within_reason(field, value):
     assert field in problems({**LLAMA, field: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("deepseek-ai/DeepSeek-V3", "q_lora_rank"),
+        ("deepseek-ai/DeepSeek-V3", "n_shared_experts"),
+        ("deepseek-ai/DeepSeek-V3", "first_k_dense_replace"),
+        ("nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", "moe_shared_expert_intermediate_size"),
+        ("XiaomiMiMo/MiMo-V2-Flash", "swa_num_key_value_heads"),
+        ("deepseek-ai/DeepSeek-V4-Flash", "hc_mult"),
+    ],
+)
+def test_what_no_default_can_tell_must_be_there(name, field):
+    assert field in problems(without(sample(name), field))
+
+
+@pytest.mark.parametrize("field", ["head_dim", "num_key_value_heads"])
+def test_even_sizes_without_use_are_sizes(field):
+    assert field in problems({**sample("deepseek-ai/DeepSeek-V3"), field: "many"})
+
+
 def test_heads_must_divide():
     assert "num_key_value_heads" in problems({**LLAMA, "num_key_value_heads": 7})
     assert "hidden_size" in problems({**without(LLAMA, "head_dim"), "hidden_size": 8_191})
@@ -131,6 +151,15 @@ def test_a_field_is_named_by_its_path():
 def test_a_refusal_says_what_was_given_and_what_is_allowed():
     with pytest.raises(ConfigError, match="hidden_size: 'wide' given, a whole number from 1 to 16777216 allowed"):
         read_config({**LLAMA, "hidden_size": "wide"}, id="x")
+
+
+def test_lists_for_layers_that_differ_are_refused_where_one_number_is_understood():
+    config = next(row["config"] for row in published() if row["model"] == "tencent/Hunyuan-A13B-Instruct")
+    assert "moe_topk" in problems({**config, "moe_topk": [8] * 31 + [4]})
+
+
+def test_a_text_config_in_a_model_of_text_alone_is_refused():
+    assert "text_config" in problems({**LLAMA, "text_config": {"num_hidden_layers": 2}})
 
 
 def test_a_feature_that_is_not_understood_is_refused_when_it_is_on():

@@ -20,6 +20,7 @@ from domain.catalog.huggingface.dense import (
 from domain.catalog.huggingface.dense_families import ALL_WITH_USE_BIAS, DEFAULT_ATTENTION_BIAS, EXAONE4, HUNYUAN
 from domain.catalog.huggingface.experts import (
     ALWAYS_BIASED,
+    SHARED_COUNT,
     SHARED_COUNTED,
     SHARED_STATED,
     ExpertFamily,
@@ -49,16 +50,17 @@ def sparse_between(fields: Fields, layers: int) -> tuple[bool, ...]:
 
 QWEN2_MOE = ExpertFamily(
     body=DenseFamily(name="Qwen2", biases=Biases(qkv=by("qkv_bias", default=True)), windows=upper_layers_windowed),
-    habits=ExpertHabits(shared_gate=True, required=SHARED_STATED),
+    habits=ExpertHabits(count="num_experts", shared_gate=True, required=SHARED_STATED),
     sparse=sparse_by_step,
 )
 QWEN3_MOE = ExpertFamily(
     body=DenseFamily(name="Qwen3", biases=ATTENTION_BIAS, query_key_norm="per_head", windows=upper_layers_windowed),
+    habits=ExpertHabits(count="num_experts"),
     sparse=sparse_by_step,
 )
 MIXTRAL = ExpertFamily(
     body=DenseFamily(name="Mixtral", windows=all_windowed, only_off=("attention_bias",)),
-    habits=ExpertHabits(width=EXPERT_IS_INTERMEDIATE),
+    habits=ExpertHabits(count="num_local_experts", width=EXPERT_IS_INTERMEDIATE),
 )
 GPT_OSS = ExpertFamily(
     body=DenseFamily(
@@ -67,7 +69,9 @@ GPT_OSS = ExpertFamily(
         head_dim=64,
         windows=partial(each_full, every=2),
     ),
-    habits=ExpertHabits(width=EXPERT_IS_INTERMEDIATE, expert_bias=True, router_bias=ALWAYS_BIASED),
+    habits=ExpertHabits(
+        count="num_local_experts", width=EXPERT_IS_INTERMEDIATE, expert_bias=True, router_bias=ALWAYS_BIASED
+    ),
     sinks=True,
 )
 GLM4_MOE = ExpertFamily(
@@ -90,15 +94,15 @@ PHIMOE = ExpertFamily(
         windows=all_windowed,
         known=("input_jitter_noise",),
     ),
-    habits=ExpertHabits(width=EXPERT_IS_INTERMEDIATE),
+    habits=ExpertHabits(count="num_local_experts", width=EXPERT_IS_INTERMEDIATE),
 )
 OLMOE = ExpertFamily(
     body=DenseFamily(name="OLMoE", biases=ATTENTION_BIAS, query_key_norm="per_layer", known=("clip_qkv",)),
-    habits=ExpertHabits(width=EXPERT_IS_INTERMEDIATE),
+    habits=ExpertHabits(count="num_experts", width=EXPERT_IS_INTERMEDIATE),
 )
 GRANITE_MOE = ExpertFamily(
     body=replace(LLAMA, name="Granite"),
-    habits=ExpertHabits(width=EXPERT_IS_INTERMEDIATE),
+    habits=ExpertHabits(count="num_local_experts", width=EXPERT_IS_INTERMEDIATE),
 )
 ERNIE_MOE = ExpertFamily(
     body=DenseFamily(
@@ -107,7 +111,12 @@ ERNIE_MOE = ExpertFamily(
         biases=ALL_WITH_USE_BIAS,
         known=("moe_capacity", "moe_gate", "moe_norm_min", "moe_use_aux_free", "moe_aux_loss_lambda", "moe_group"),
     ),
-    habits=ExpertHabits(router_bias=ALWAYS_BIASED, required=SHARED_COUNTED),
+    habits=ExpertHabits(
+        count="moe_num_experts",
+        chosen="moe_k",
+        router_bias=ALWAYS_BIASED,
+        required=(("moe_num_shared_experts", *SHARED_COUNT),),
+    ),
     sparse=sparse_between,
 )
 DOTS = ExpertFamily(
@@ -122,7 +131,7 @@ DOTS = ExpertFamily(
 )
 EXAONE_MOE = ExpertFamily(
     body=EXAONE4,
-    habits=ExpertHabits(router_bias=ALWAYS_BIASED),
+    habits=ExpertHabits(count="num_experts", router_bias=ALWAYS_BIASED),
     sparse=sparse_after_first,
 )
 SOLAR_OPEN = ExpertFamily(
@@ -136,8 +145,13 @@ SOLAR_OPEN = ExpertFamily(
 )
 HUNYUAN_MOE = ExpertFamily(
     body=replace(
-        HUNYUAN, known=("num_experts_per_layer", "moe_layer_num_skipped", "moe_drop_tokens", "use_mixed_mlp_moe")
+        HUNYUAN,
+        known=("moe_drop_tokens", "use_mixed_mlp_moe", "cla_share_factor", "org_vocab_size", "dense_list"),
+        only_off=("use_cla", "use_mla", "mlp_bias", "moe_layer_num_skipped"),
+        fixed=(("norm_type", "rms"),),
     ),
+    habits=ExpertHabits(count="num_experts", chosen="moe_topk"),
+    level=("moe_topk", "moe_intermediate_size", "num_shared_expert"),
 )
 HUNYUAN_V3 = ExpertFamily(
     body=DenseFamily(
@@ -148,6 +162,7 @@ HUNYUAN_V3 = ExpertFamily(
         known=("qk_norm",),
     ),
     habits=ExpertHabits(
+        count="num_experts",
         width=("moe_intermediate_size", "expert_hidden_dim"),
         router_bias=by("moe_router_enable_expert_bias", default=True).read,
     ),
@@ -164,7 +179,7 @@ LING = ExpertFamily(
         known=("norm_softmax", "moe_router_enable_shared_expert", "use_rmsnorm", "router_dtype"),
         only_off=("norm_head",),
     ),
-    habits=ExpertHabits(router_bias=by("moe_router_enable_expert_bias").read),
+    habits=ExpertHabits(count="num_experts", router_bias=by("moe_router_enable_expert_bias").read),
     sparse=sparse_after_first,
 )
 

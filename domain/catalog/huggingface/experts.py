@@ -34,6 +34,9 @@ Truth = Callable[[Fields], bool]
 class ExpertHabits:
     """How a family states its experts."""
 
+    count: str = "n_routed_experts"
+    chosen: str = "num_experts_per_tok"
+    """The names that the family itself uses; the others are understood too."""
     width: tuple[str, ...] = ("moe_intermediate_size",)
     gated: bool = True
     shared_gate: bool = False
@@ -45,10 +48,12 @@ class ExpertHabits:
 
 def experts(fields: Fields, habits: ExpertHabits) -> MixtureOfExperts:
     """Read the experts of a layer."""
-    count = fields.size(*COUNT, most=MOST_EXPERTS)
-    chosen = fields.size(*CHOSEN, most=MOST_EXPERTS)
+    count = fields.size(habits.count, *COUNT, most=MOST_EXPERTS)
+    chosen = fields.size(habits.chosen, *CHOSEN, most=MOST_EXPERTS)
     if chosen > count:
-        fields.refuse(next((name for name in CHOSEN if fields.has(name)), CHOSEN[0]), f"at most the {count} experts")
+        fields.refuse(
+            next((name for name in CHOSEN if fields.has(name)), habits.chosen), f"at most the {count} experts"
+        )
     width = fields.size(*habits.width)
     return MixtureOfExperts(
         expert_count=count,
@@ -133,6 +138,8 @@ class ExpertFamily:
     habits: ExpertHabits = ExpertHabits()
     sparse: SparseLayers = all_sparse
     sinks: bool = False
+    level: tuple[str, ...] = ()
+    """Fields that may be lists of the same number for each layer."""
     mtp: tuple[str, ...] = ()
     """Names of the number of MTP modules, each like the last layer."""
 
@@ -146,6 +153,7 @@ def read_mixture(fields: Fields, family: ExpertFamily) -> Draft:
     """Read a mixture of experts of a family."""
     width = hidden_size(fields)
     layers = fields.layer_count()
+    fields.level(layers, *family.level)
     attention = replace(dense_attention(fields, family.body, width), sinks=family.sinks)
     halves = feed_forwards(
         fields, family.sparse(fields, layers), family.habits, dense_bias=family.body.biases.mlp.read(fields)
@@ -153,6 +161,8 @@ def read_mixture(fields: Fields, family: ExpertFamily) -> Draft:
     windows = family.body.windows(fields, layers)
     fields.known(*family.body.known)
     fields.only_off(*family.body.only_off)
+    for name, value in family.body.fixed:
+        fields.text(name, (value,))
     attentions: tuple[Attention, ...] = tuple(replace(attention, window_tokens=window) for window in windows)
     return Draft(
         family=family.body.name,

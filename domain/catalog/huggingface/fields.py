@@ -64,6 +64,16 @@ class Fields:
         """Return the names of all fields."""
         return tuple(name for name in self._given if isinstance(name, str))
 
+    def level(self, layers: int, *names: str) -> None:
+        """Take a list of the same number for each layer as that number."""
+        for name in names:
+            value = self._given.get(name)
+            if isinstance(value, (list, tuple)) and len(value) == layers and all(_whole(v, 0, MOST) for v in value):
+                if len(set(value)) == 1:
+                    self._given = {**self._given, name: value[0]}
+                else:
+                    self.refuse(name, "the same number for each layer")
+
     def told(self) -> str:
         """Return the whole of it as a person may read it."""
         return shown(dict(self._given))
@@ -109,7 +119,9 @@ class Fields:
         if default is not None:
             return default
         if not any(self.has(name) for name in names):
-            self.refuse(names[0], f"a whole number from {least} to {most}")
+            others = tuple(dict.fromkeys(name for name in names[1:] if name != names[0]))
+            elsewhere = f" (or under {', '.join(others)})" if others else ""
+            self.refuse(names[0], f"a whole number from {least} to {most}{elsewhere}")
         return max(least, 1)
 
     def optional_size(self, *names: str, least: int = 1, most: int = MOST) -> int | None:

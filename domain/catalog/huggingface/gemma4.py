@@ -105,7 +105,7 @@ def _feed_forwards(fields: Fields) -> tuple[FeedForward, FeedForward]:
     width = fields.size("intermediate_size")
     double = fields.flag("use_double_wide_mlp", default=False)
     if fields.flag("enable_moe_block", default=False):
-        mixture = experts(fields, ExpertHabits())
+        mixture = experts(fields, ExpertHabits(count="num_experts", chosen="top_k_experts"))
         sparse = replace(mixture, residual_intermediate_size=width, router_scales=True)
         return sparse, replace(sparse, residual_intermediate_size=width * (2 if double else 1))
     fields.only_off("num_experts")

@@ -5,7 +5,7 @@ from functools import partial
 
 from domain.catalog.huggingface.attention import head_count
 from domain.catalog.huggingface.dense import Reader
-from domain.catalog.huggingface.draft import Draft, hidden_size, vocabulary_size
+from domain.catalog.huggingface.draft import Draft, vocabulary_size
 from domain.catalog.huggingface.fields import Fields
 from domain.catalog.model import DenseFeedForward, Layer, SelfAttention
 
@@ -19,6 +19,9 @@ class GptFamily:
     """The habits of a family."""
 
     name: str
+    width: str = "n_embd"
+    depth: str = "n_layer"
+    """The names that the family itself uses."""
     tied: bool = True
     attention_bias: bool = True
     norm_count: int = 2
@@ -38,8 +41,8 @@ def gpt(family: GptFamily) -> Reader:
 
 def read_gpt(fields: Fields, family: GptFamily) -> Draft:
     """Read a GPT of a family."""
-    width = hidden_size(fields)
-    layers = fields.layer_count()
+    width = fields.size(family.width, "n_embd", "hidden_size")
+    layers = fields.layer_count(family.depth, "n_layer", "num_hidden_layers")
     inner = fields.size("n_inner", "ffn_dim", "intermediate_size", default=FEED_FORWARD_WIDTHS * width)
     positions = fields.size(*family.positions) + family.first_position if family.positions else 0
     _same_width(fields, width)
@@ -108,10 +111,19 @@ GPT_READERS = {
             known=("n_positions", "rotary"),
         )
     ),
-    "opt": gpt(GptFamily(name="OPT", positions=("max_position_embeddings",), first_position=OPT_FIRST_POSITION)),
+    "opt": gpt(
+        GptFamily(
+            name="OPT",
+            width="hidden_size",
+            depth="num_hidden_layers",
+            positions=("max_position_embeddings",),
+            first_position=OPT_FIRST_POSITION,
+        )
+    ),
     "bloom": gpt(
         GptFamily(
             name="BLOOM",
+            width="hidden_size",
             embedding_norm=True,
             known=("bias_dropout_fusion", "skip_bias_add", "skip_bias_add_qkv", "num_attention_heads"),
             only_off=("apply_residual_connection_post_layernorm",),

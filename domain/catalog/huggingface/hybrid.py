@@ -60,7 +60,10 @@ def read_qwen_hybrid(fields: Fields) -> Draft:
     sparse = sparse_by_step(fields, layers) if has_experts else (False,) * layers
     fields.known("decoder_sparse_step", "mlp_only_layers")
     fields.only_off("mtp_use_dedicated_embeddings", "use_sliding_window", "sliding_window")
-    stack = stacked(attentions, feed_forwards(fields, sparse, ExpertHabits(shared_gate=True, required=SHARED_STATED)))
+    stack = stacked(
+        attentions,
+        feed_forwards(fields, sparse, ExpertHabits(count="num_experts", shared_gate=True, required=SHARED_STATED)),
+    )
     return Draft(
         family="Qwen3.5" if fields.text("model_type").startswith("qwen3_5") else "Qwen3",
         hidden_size=width,
@@ -107,7 +110,7 @@ def read_lightning(fields: Fields) -> Draft:
         *(name for name in fields.names() if name.endswith(("_alpha", "_beta", "_alpha_factor", "_beta_factor")))
     )
     fields.only_off("shared_intermediate_size", "sliding_window")
-    mixture = experts(fields, ExpertHabits(width=("intermediate_size",)))
+    mixture = experts(fields, ExpertHabits(count="num_local_experts", width=("intermediate_size",)))
     return Draft(
         family="MiniMax",
         hidden_size=width,

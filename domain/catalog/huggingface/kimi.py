@@ -6,7 +6,7 @@ from domain.catalog.huggingface.attention import MOST_HEADS
 from domain.catalog.huggingface.draft import Draft, hidden_size, vocabulary_size
 from domain.catalog.huggingface.experts import (
     ALWAYS_BIASED,
-    SHARED_COUNTED,
+    SHARED_COUNT,
     ExpertHabits,
     feed_forwards,
     mtp_layer_count,
@@ -113,7 +113,12 @@ def _feed_forwards(fields: Fields, layers: int) -> tuple[FeedForward, ...]:
     """Read dense layers and experts; experts may work in a width of their own."""
     latent = fields.optional_size("routed_expert_hidden_size")
     normed = fields.flag("latent_moe_use_norm", default=False)
-    habits = ExpertHabits(router_bias=ALWAYS_BIASED, required=SHARED_COUNTED)
+    habits = ExpertHabits(
+        count="num_experts",
+        chosen="num_experts_per_token",
+        router_bias=ALWAYS_BIASED,
+        required=(("num_shared_experts", *SHARED_COUNT),),
+    )
     halves = feed_forwards(fields, sparse_after_first(fields, layers), habits)
     return tuple(
         replace(half, latent_size=latent, latent_norm=normed) if latent and isinstance(half, MixtureOfExperts) else half

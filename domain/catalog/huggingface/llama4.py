@@ -58,7 +58,7 @@ def _feed_forwards(fields: Fields, layers: int) -> tuple[FeedForward, ...]:
     sparse = chosen or frozenset(range(step - 1, layers, step))
     width = fields.size("intermediate_size")
     mixture = MixtureOfExperts(
-        expert_count=fields.size(*COUNT, most=MOST_EXPERTS),
+        expert_count=fields.size("num_local_experts", *COUNT, most=MOST_EXPERTS),
         experts_per_token=fields.size(*CHOSEN, most=MOST_EXPERTS),
         intermediate_size=width,
         gated=True,

@@ -17,7 +17,9 @@ def read_minimax_m2(fields: Fields) -> Draft:
     normed = fields.flag("use_qk_norm", default=True)
     attention = self_attention(fields, width, query_key_norm=norm if normed else "none", default_head_dim=HEAD_DIM)
     biased = fields.flag("use_routing_bias", default=True)
-    mixture = experts(fields, ExpertHabits(width=("intermediate_size",), router_bias=lambda _: biased))
+    mixture = experts(
+        fields, ExpertHabits(count="num_local_experts", width=("intermediate_size",), router_bias=lambda _: biased)
+    )
     _full_attention_alone(fields, layers)
     fields.known(
         "use_mtp", "mtp_transformer_layers", "layernorm_full_attention_beta", "layernorm_linear_attention_beta"

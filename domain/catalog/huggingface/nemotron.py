@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from domain.catalog.huggingface.attention import MOST_HEADS, head_count, head_dim, self_attention
 from domain.catalog.huggingface.draft import Draft, hidden_size, vocabulary_size
-from domain.catalog.huggingface.experts import SHARED_STATED, ExpertHabits, experts, mtp_layer_count
+from domain.catalog.huggingface.experts import ExpertHabits, experts, mtp_layer_count
 from domain.catalog.huggingface.fields import MOST_LAYERS, Fields
 from domain.catalog.model import DenseFeedForward, Layer, LinearAttention, MixtureOfExperts, SelfAttention
 
@@ -95,7 +95,10 @@ def _part(fields: Fields, kind: str) -> Layer:
 
 
 def _experts(fields: Fields) -> MixtureOfExperts:
-    mixture = experts(fields, ExpertHabits(gated=False, router_bias=lambda _: True, required=SHARED_STATED))
+    mixture = experts(
+        fields,
+        ExpertHabits(gated=False, router_bias=lambda _: True, required=(("moe_shared_expert_intermediate_size",),)),
+    )
     return replace(mixture, latent_size=fields.optional_size("moe_latent_size"))
 
 
@@ -123,26 +126,47 @@ def read_searched(fields: Fields) -> Draft:
     heads = head_count(fields)
     head_width = head_dim(fields, width, heads)
     layers = fields.layer_count()
-    blocks = fields.raw("block_configs")
-    fields.unused_sizes("num_key_value_heads", "intermediate_size")
-    fields.known("num_key_value_heads_per_layer")
     fields.only_off("attention_bias", "mlp_bias")
-    if not isinstance(blocks, (list, tuple)) or len(blocks) != layers:
-        fields.refuse("block_configs", f"a list of {layers} objects")
-        blocks = ()
-    stack = []
-    for index in range(len(blocks)):
-        block = fields.item("block_configs", index)
-        if block is not None:
-            stack.append(_block(block, width, heads, head_width))
-            block.close()
+    if fields.has("num_key_value_heads_per_layer") and not fields.has("block_configs"):
+        stack = _stated_layers(fields, heads, head_width, layers)
+    else:
+        fields.unused_sizes("num_key_value_heads", "intermediate_size")
+        fields.known("num_key_value_heads_per_layer")
+        stack = _blocks(fields, width, heads, head_width, layers)
     return Draft(
         family="Nemotron",
         hidden_size=width,
         vocabulary_size=vocabulary_size(fields),
         tied_embeddings=False,
-        layers=tuple(stack),
+        layers=stack,
     )
+
+
+def _stated_layers(fields: Fields, heads: int, head_width: int, layers: int) -> tuple[Layer, ...]:
+    """DeciLM's first form: only the key/value heads differ between layers."""
+    fields.unused_sizes("num_key_value_heads")
+    counts = fields.numbers("num_key_value_heads_per_layer", layers, least=1, most=heads) or (heads,) * layers
+    if any(heads % count for count in counts):
+        fields.refuse("num_key_value_heads_per_layer", f"divisors of the {heads} query heads")
+    dense = DenseFeedForward(intermediate_size=fields.size("intermediate_size"), gated=True)
+    attention = SelfAttention(head_count=heads, kv_head_count=1, head_dim=head_width, value_head_dim=head_width)
+    return tuple(
+        Layer(attention=replace(attention, kv_head_count=count), feed_forward=dense, norm_count=2) for count in counts
+    )
+
+
+def _blocks(fields: Fields, width: int, heads: int, head_width: int, layers: int) -> tuple[Layer, ...]:
+    blocks = fields.raw("block_configs")
+    if not isinstance(blocks, (list, tuple)) or len(blocks) != layers:
+        fields.refuse("block_configs", f"a list of {layers} objects")
+        return ()
+    stack = []
+    for index in range(layers):
+        block = fields.item("block_configs", index)
+        if block is not None:
+            stack.append(_block(block, width, heads, head_width))
+            block.close()
+    return tuple(stack)
 
 
 def _block(block: Fields, width: int, heads: int, head_width: int) -> Layer:
