@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,6 +26,9 @@ from service.store.migration import migrate
 from service.store.refusal import SchemaOutdated, ServerTooOld, StoreUnavailable
 
 FAILED, BAD_INPUT = 1, 2
+
+DATABASE_LIMIT_S = 30.0
+RETRY_S = 0.5
 
 UNABLE = (
     AccountMissing,
@@ -104,7 +108,7 @@ async def serve(settings: Settings, url: str, *, demonstrate: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     catalog = built_in()
-    async with await Store.open(url, connection_count=settings.connection_count) as store:
+    async with await open_store(url, settings) as store:
         await publish(store, catalog, at=datetime.now(UTC), is_draft=settings.development)
         server = await Server.start(settings, catalog=catalog, store=store, now=lambda: datetime.now(UTC), new_id=uuid4)
         try:
@@ -113,6 +117,19 @@ async def serve(settings: Settings, url: str, *, demonstrate: bool) -> None:
             await told.wait()
         finally:
             await server.stop()
+
+
+async def open_store(url: str, settings: Settings) -> Store:
+    """Connect to the database; one that is only just starting is waited for."""
+    deadline = time.monotonic() + DATABASE_LIMIT_S
+    while True:
+        try:
+            return await Store.open(url, connection_count=settings.connection_count)
+        except StoreUnavailable:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("database.missed", retry_after_s=RETRY_S)
+            await asyncio.sleep(RETRY_S)
 
 
 async def _demonstrate(address: str) -> None:

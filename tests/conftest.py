@@ -1,6 +1,7 @@
 """Fixtures that every room shares: a real Postgres, a migrated database per test, and a store on it."""
 
 import itertools
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -9,6 +10,10 @@ import pytest_asyncio
 from service.store import Store
 from tests import postgres
 from tests.postgres import Cluster, Database
+
+# gRPC reads it when it is imported, which the tests of the door do later; its handlers do not survive a fork, and
+# Postgres is started by one.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 _number = itertools.count(1)
 _choice = pytest.StashKey[tuple[postgres.Choice, str]]()

@@ -196,6 +196,8 @@ class EmbeddedPostgres:
                 if time.monotonic() > deadline:
                     raise EmbeddedPostgresFailed(str(failure)) from failure
                 time.sleep(0.1)
+                # A server that was joined while it died answers nobody; started again, it does.
+                self._launch()
 
     def _last_words(self) -> str:
         server_log = self.data.with_name("server.log")

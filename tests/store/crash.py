@@ -203,6 +203,7 @@ async def require_whole(store: Store, ordeal: Ordeal, workspace: str) -> None:
     assert await store.verify() == ()
     log = await whole_log(store)
     assert [event.position for event in log] == list(range(1, len(log) + 1))
+    log = [event for event in log if event.workspace == workspace]
     by_request: dict[UUID, list[LoggedEvent]] = defaultdict(list)
     for event in log:
         by_request[event.request_id].append(event)
