@@ -74,12 +74,14 @@ class StoreService:
         self._listening = asyncio.create_task(self._listen(self._process))
 
     async def kill(self) -> None:
-        """Kill the process."""
-        assert self._process is not None
-        assert self._listening is not None
-        self._process.kill()
-        await self._process.wait()
-        await self._listening
+        """Kill the process; from this moment on nobody is asked any more."""
+        process, listening = self._process, self._listening
+        assert process is not None
+        assert listening is not None
+        self._process = None
+        process.kill()
+        await process.wait()
+        await listening
 
     async def draft(self, plan_id: UUID, request_id: UUID) -> Acknowledged:
         """Draft a plan."""
@@ -90,12 +92,16 @@ class StoreService:
         return await self._ask("revise", plan_id, request_id, revision)
 
     async def _ask(self, verb: str, plan_id: UUID, request_id: UUID, revision: int) -> Acknowledged:
-        process = self._process
-        if process is None or process.returncode is not None or process.stdin is None:
+        if self._process is None:
             raise Unavailable
+        stdin, listening = self._process.stdin, self._listening
+        assert stdin is not None
+        assert listening is not None
+        if listening.done():
+            raise RuntimeError("The service died, and nobody had killed it.")
         number = str(next(self._number))
         self._asked[number] = asyncio.get_running_loop().create_future()
-        process.stdin.write(f"{number} {verb} {plan_id} {request_id} {revision}\n".encode())
+        stdin.write(f"{number} {verb} {plan_id} {request_id} {revision}\n".encode())
         said = await self._asked[number]
         if said == ["unavailable"]:
             raise Unavailable
