@@ -12,6 +12,8 @@ class BatchingLimits:
     """``large``: at least ``large_card_bytes`` of memory and not an excepted generation; ``other``: the rest."""
     sequence_count: int
     batched_tokens: int
+    kept_free_bytes: float = 0.0
+    """What the engine leaves free of a device by default; where it is not 0, the default share follows from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

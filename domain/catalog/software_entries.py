@@ -74,6 +74,7 @@ def _limits(card_class: str, entry: Entry) -> BatchingLimits:
         card_class="large" if card_class == "large" else "other",
         sequence_count=round(entry.known("sequence_count")),
         batched_tokens=round(entry.known("batched_tokens")),
+        kept_free_bytes=entry.known("kept_free_bytes") if entry.has("kept_free_bytes") else 0.0,
     )
     entry.close()
     return built

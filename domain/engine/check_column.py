@@ -94,7 +94,7 @@ def _shape(catalog: Catalog, request: CheckRequest, studies: dict[tuple[str, str
     if key not in studies:
         studies[key] = ModelStudy(catalog, known_model(catalog, *key))
     accelerator = known_accelerator(catalog, request.accelerator)
-    precision = studies[key].resolver.resolve(accelerator, request.policy)
+    precision = studies[key].resolver.resolve(accelerator, request.policy, request.weight_format)
     shape = shape_of(studies[key], accelerator, request, precision)
     return shape if isinstance(shape, Shape) else None
 

@@ -47,16 +47,21 @@ class Shape:
 
 def check_one(study: ModelStudy, accelerator: Accelerator, request: CheckRequest) -> Checked:
     """Check one deployment; blanks are resolved as the engine would, see `shape_of`."""
-    precision = study.resolver.resolve(accelerator, request.policy)
+    precision = study.resolver.resolve(accelerator, request.policy, request.weight_format)
     shape = shape_of(study, accelerator, request, precision)
     if not isinstance(shape, Shape):
         return Checked(deployment=None, reasons=shape, precision=precision)
+    return Checked(deployment=judged_shape(shape, request), reasons=shape.reasons, precision=precision)
+
+
+def judged_shape(shape: Shape, request: CheckRequest) -> Deployment:
+    """Judge a resolved shape at the load of ``request``."""
     tokens = float(request.load.input_tokens + request.load.output_tokens)
     table = layout_table(shape.setting.footprint, shape.setting.keeping, [shape.degrees], tokens)
-    group = shape.degrees.tensor * shape.degrees.attention_data / accelerator.devices_per_card
+    devices_per_card = shape.setting.accelerator.devices_per_card
+    group = shape.degrees.tensor * shape.degrees.attention_data / devices_per_card
     place = placed(shape.nodes, shape.accelerator_count, group, shape.replicas)
-    deployment = judged(evaluated(table, shape.setting, request.load), 0, place)
-    return Checked(deployment=deployment, reasons=shape.reasons, precision=precision)
+    return judged(evaluated(table, shape.setting, request.load), 0, place)
 
 
 def shape_of(

@@ -115,6 +115,18 @@ def card_limits_for(engine: ServingEngine, device_bytes: float, generation: str)
     return next((limits for limits in engine.limits if limits.card_class == wanted), engine.limits[0])
 
 
+def default_fraction(engine: ServingEngine, accelerator: Accelerator) -> float:
+    """Share of a device that the engine fills by default: its fact, or what it leaves after what it keeps free.
+
+    Source: SGLang keeps a number of bytes free and rounds the share to thousandths (engine facts).
+    """
+    kept_bytes = card_limits(engine, accelerator).kept_free_bytes
+    device_bytes = (accelerator.usable_memory_bytes or accelerator.memory_bytes) / accelerator.devices_per_card
+    if not 0.0 < kept_bytes < device_bytes:
+        return engine.memory_fraction
+    return round(1.0 - kept_bytes / device_bytes, 3)
+
+
 def setting_for(
     study: ModelStudy,
     accelerator: Accelerator,
@@ -134,7 +146,7 @@ def setting_for(
         footprint=made,
         engine=engine,
         cache_format=cache,
-        memory_fraction=memory_fraction or engine.memory_fraction,
+        memory_fraction=memory_fraction or default_fraction(engine, accelerator),
         keeping=Keeping(
             engine=engine,
             limits=card_limits(engine, accelerator),

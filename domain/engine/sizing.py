@@ -56,7 +56,7 @@ class Sizing:
         )
 
     def _on_one(self, accelerator: Accelerator) -> Iterator[Candidate | Rejection]:
-        precision = self._study.resolver.resolve(accelerator, self._request.policy)
+        precision = self._study.resolver.resolve(accelerator, self._request.policy, self._request.weight_format)
         wanted = self._request.weight_format
         for refused in precision.refused:
             if refused.code not in NEEDLESS and wanted in {None, refused.number_format}:

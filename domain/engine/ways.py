@@ -16,6 +16,8 @@ from domain.engine.wording import in_gb, in_tflops
 
 QUALITY_ORDER: dict[Quality, int] = {"lossless": 0, "near_lossless": 1, "lossy": 2}
 LEAST_ELEMENT_BITS: dict[Policy, float] = {"lossless": 16.0, "allow_8bit": 8.0, "allow_4bit": 4.0}
+NO_KERNEL = "NO_KERNEL"
+"""How reasons begin that say software lacks, not hardware: they count after the caller's own policy."""
 LEAST_SAVING = 0.95
 """A quantisation that leaves more than this share of the bytes serves nothing."""
 SUPPORTING_PATHS: dict[Path, tuple[str, ...]] = {
@@ -50,13 +52,14 @@ class PrecisionResolver:
         """What is known of a format on a generation, over all engines."""
         return tuple(self._rows.get((generation, number_format.id), ()))
 
-    def resolve(self, accelerator: Accelerator, policy: Policy) -> PrecisionAnswer:
+    def resolve(self, accelerator: Accelerator, policy: Policy, asked: str | None = None) -> PrecisionAnswer:
         """Return every way to run the model on ``accelerator``, best first, and every format that is refused.
 
         Best is quality, then bytes, then the rate of the arithmetic. A way that no serving engine is known to
-        run is kept and says so: not known is not no.
+        run is kept and says so: not known is not no. A format that is ``asked`` for is not refused for another
+        being better.
         """
-        question = _Question(resolver=self, accelerator=accelerator, policy=policy)
+        question = _Question(resolver=self, accelerator=accelerator, policy=policy, asked=asked)
         outcomes = [
             outcome
             for number_format in self.catalog.number_formats.values()
@@ -78,6 +81,7 @@ class _Question:
     resolver: PrecisionResolver
     accelerator: Accelerator
     policy: Policy
+    asked: str | None
 
     @property
     def stored(self) -> NumberFormat:
@@ -98,10 +102,12 @@ def _order(way: Way) -> tuple[int, float, float]:
 
 
 def _judged(question: _Question, number_format: NumberFormat) -> tuple[Way | RefusedFormat, ...]:
+    possible = arithmetics(question.accelerator, number_format, question.rows(number_format))
+    if isinstance(possible, Lacking) and not possible.code.startswith(NO_KERNEL):
+        return (_refusal(number_format, possible),)
     needless = _against_policy(question, number_format) or _needless(question, number_format)
     if needless is not None:
         return (_refusal(number_format, needless),)
-    possible = arithmetics(question.accelerator, number_format, question.rows(number_format))
     if isinstance(possible, Lacking):
         return (_refusal(number_format, possible),)
     return tuple(_way(question, number_format, arithmetic) for arithmetic in possible)
@@ -115,6 +121,7 @@ def _needless(question: _Question, number_format: NumberFormat) -> Lacking | Non
     stored = question.stored
     if (
         number_format.id == "fp16"
+        and question.asked != "fp16"
         and stored.id != "fp16"
         and question.accelerator.support["bf16"] in {"native", "emulated"}
     ):

@@ -119,7 +119,7 @@ def _group(rows: list[Measurement], catalog: Catalog, studies: dict[str, ModelSt
 
 
 def _peaks(resolver: PrecisionResolver, row: Measurement) -> tuple[Peaks[float] | None, str]:
-    ways = resolver.resolve(row.accelerator, "allow_4bit").ways
+    ways = resolver.resolve(row.accelerator, "allow_4bit", row.weight_format).ways
     way = next((one for one in ways if one.number_format == row.weight_format), None)
     return (None, "") if way is None else (peaks_of(row.accelerator, way), way.compute_type)
 
