@@ -4,6 +4,15 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SparseIndexer:
+    """DSA: a small index of every token picks the ``selected_token_count`` tokens that attention reads."""
+
+    head_count: int
+    head_dim: int
+    selected_token_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SelfAttention:
     """Softmax attention with ``kv_head_count`` key/value heads (MHA, GQA, MQA), full or windowed."""
 
@@ -25,15 +34,8 @@ class SelfAttention:
     """One projection serves as key and value (Gemma 4 global layers); the cache holds both: only keys are rotated."""
     reuses_cache: bool = False
     """The layer reads the keys and values of an earlier layer, and has no projections of its own for them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SparseIndexer:
-    """DSA: a small index of every token picks the ``selected_token_count`` tokens that attention reads."""
-
-    head_count: int
-    head_dim: int
-    selected_token_count: int
+    indexer: SparseIndexer | None = None
+    """Picks the blocks of tokens that the layer reads (MiniMax M3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

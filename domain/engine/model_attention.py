@@ -61,7 +61,18 @@ def self_attention_parts(attention: SelfAttention, hidden_size: int) -> tuple[We
             vector("attention", "kv_heads", bias * (key_width + value_width)),
             vector("attention", "none", output_bias * hidden_size),
             *_query_key_norms(attention),
+            *_block_indexer_parts(attention.indexer, hidden_size),
         )
+    )
+
+
+def _block_indexer_parts(indexer: SparseIndexer | None, hidden_size: int) -> tuple[WeightPart, ...]:
+    """Query heads and one key of the index, each with a norm."""
+    if indexer is None:
+        return ()
+    return (
+        matrix("attention", "none", hidden_size * (indexer.head_count + 1) * indexer.head_dim),
+        vector("norms", "none", 2 * indexer.head_dim),
     )
 
 

@@ -20,6 +20,9 @@ CONVOLUTION_ELEMENT_BYTES = 2.0
 INDEX_ELEMENT_BYTES = 1.0 + 4.0 / 128.0
 """Index keys are kept in FP8 with one FP32 scale per 128 elements (DeepSeek-V3.2-Exp's kernels)."""
 
+WIDE_INDEX_ELEMENT_BYTES = 2.0
+"""Index keys beside plain keys and values stay in the model's 16-bit type (MiniMax M3)."""
+
 
 def cache_parts(attention: Attention | None) -> tuple[CachePart, ...]:
     """What one layer with this attention caches; nothing where it has none."""
@@ -27,7 +30,8 @@ def cache_parts(attention: Attention | None) -> tuple[CachePart, ...]:
         case None:
             return ()
         case SelfAttention():
-            return () if attention.reuses_cache else (self_attention_cache(attention),)
+            own = () if attention.reuses_cache else (self_attention_cache(attention),)
+            return (*own, *_index_cache(attention.indexer, 1, WIDE_INDEX_ELEMENT_BYTES))
         case LatentAttention():
             return (latent_cache(attention), *_index_cache(attention.indexer, 1))
         case CompressedAttention():
@@ -82,7 +86,9 @@ def latent_cache(attention: LatentAttention) -> CachePart:
     )
 
 
-def _index_cache(indexer: SparseIndexer | None, tokens_per_entry: int) -> tuple[CachePart, ...]:
+def _index_cache(
+    indexer: SparseIndexer | None, tokens_per_entry: int, element_bytes: float = INDEX_ELEMENT_BYTES
+) -> tuple[CachePart, ...]:
     """One index key per entry, whatever the number of index heads."""
     if indexer is None:
         return ()
@@ -94,7 +100,7 @@ def _index_cache(indexer: SparseIndexer | None, tokens_per_entry: int) -> tuple[
             window_tokens=None,
             split="none",
             head_count=1,
-            element_bytes=INDEX_ELEMENT_BYTES,
+            element_bytes=element_bytes,
         ),
     )
 

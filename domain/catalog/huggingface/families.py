@@ -20,6 +20,7 @@ from domain.catalog.huggingface.latent import LATENT_READERS
 from domain.catalog.huggingface.llama4 import read_llama4
 from domain.catalog.huggingface.mimo import read_mimo
 from domain.catalog.huggingface.minimax_m2 import read_minimax_m2
+from domain.catalog.huggingface.minimax_m3 import read_minimax_m3
 from domain.catalog.huggingface.nemotron import read_nemotron_h, read_searched
 
 READERS: Mapping[str, Reader] = {
@@ -44,6 +45,9 @@ READERS: Mapping[str, Reader] = {
     "minimax_text_01": read_lightning,
     "minimax_m1": read_lightning,
     "minimax_m2": read_minimax_m2,
+    "minimax_m3": read_minimax_m3,
+    "minimax_m3_text": read_minimax_m3,
+    "minimax_m3_vl_text": read_minimax_m3,
     "kimi_linear": read_kimi_linear,
     "granitemoehybrid": read_granite_hybrid,
     "mimo_v2_flash": read_mimo,
@@ -67,6 +71,7 @@ WRAPPERS: Mapping[str, str] = {
     "kimi_vl": "deepseek_v3",
     "kimi_k25": "kimi_k2",
     "kimi_k3": "kimi_linear",
+    "minimax_m3_vl": "minimax_m3",
     "internvl_chat": "qwen2",
     "internvl": "qwen2",
     "glm4v": "glm4v_text",
@@ -119,6 +124,7 @@ ARCHITECTURES: Mapping[str, str] = {
     "MiniMaxText01ForCausalLM": "minimax_text_01",
     "MiniMaxM1ForCausalLM": "minimax_m1",
     "MiniMaxM2ForCausalLM": "minimax_m2",
+    "MiniMaxM3SparseForCausalLM": "minimax_m3",
     "MistralForCausalLM": "mistral",
     "MixtralForCausalLM": "mixtral",
     "NemotronHForCausalLM": "nemotron_h",

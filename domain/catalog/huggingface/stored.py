@@ -28,7 +28,7 @@ METHODS = (
         "modelopt_fp4",
         "modelopt_mixed",
     ),
-    *("awq", "gptq", "auto-round", "bitsandbytes", "quark", "gptq_marlin", "awq_marlin", "compressed_tensors"),
+    *("mxfp8", "awq", "gptq", "auto-round", "bitsandbytes", "quark", "gptq_marlin", "awq_marlin", "compressed_tensors"),
 )
 MODELOPT_FORMATS: Mapping[str, str] = {"NVFP4": "nvfp4", "FP8": "fp8", "W4A16_AWQ": "int4_awq", "NVFP4_AWQ": "nvfp4"}
 QUARK_FORMATS: Mapping[str, str] = {
@@ -100,6 +100,9 @@ def _found(quantization: Fields) -> Found | None:
         return _without_method(quantization)
     match method.replace("_marlin", "").replace("compressed_tensors", "compressed-tensors"):
         case "fp8" | "fbgemm_fp8" | "deepseek_v4_fp8":
+            return Found(number_format="fp8")
+        case "mxfp8":
+            quantization.remark("MXFP8 is counted as FP8 in blocks of 128 x 128; its scales take 3 % more.")
             return Found(number_format="fp8")
         case "mxfp4":
             return Found(number_format="mxfp4", whole_model=False)

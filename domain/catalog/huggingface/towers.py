@@ -87,6 +87,14 @@ def join_kimi_k3(_: Fields, vision: Fields, width: int) -> int:
     return linear(merged, merged, bias=False) + linear(merged, width, bias=False) + width
 
 
+def join_minimax(outer: Fields, vision: Fields, width: int) -> int:
+    """Two layers for each patch, and two for merged patches."""
+    inner = outer.size("projector_hidden_size", default=width)
+    merged = width * encoders.MERGED * encoders.MERGED
+    each = linear(_vision_width(vision), inner) + linear(inner, width)
+    return each + linear(merged, inner) + linear(inner, width)
+
+
 def join_llama4(_: Fields, vision: Fields, width: int) -> int:
     """One layer without bias."""
     return linear(vision.size("vision_output_dim"), width, bias=False)
@@ -124,6 +132,7 @@ TOWER_KINDS: Mapping[str, TowerKind] = {
     "qwen3_vl_moe": QWEN3_VL,
     "qwen3_5": QWEN3,
     "qwen3_5_moe": QWEN3,
+    "minimax_m3_vl": TowerKind(encoder=encoders.minimax, joint=join_minimax),
     "llama4": TowerKind(encoder=encoders.llama4, joint=join_llama4),
     "internvl_chat": TowerKind(encoder=encoders.internvit, joint=join_internvl),
 }

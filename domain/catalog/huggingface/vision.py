@@ -93,6 +93,13 @@ def moonvit2(vision: Fields) -> int:
     return linear(colours * side * side, width, bias=False) + tables + depth(vision) * layer + width
 
 
+def minimax(vision: Fields) -> int:
+    """MiniMax M3's encoder: patches of two frames, rotary positions, a norm before the layers."""
+    width, inner = vision.size("hidden_size"), vision.size("intermediate_size")
+    patch = _qwen_patch(vision, width, bias=False)
+    return patch + 2 * width + depth(vision) * block(width, inner)
+
+
 def qwen2(vision: Fields) -> int:
     """Qwen2-VL's encoder, with its merger but the last layer."""
     width = vision.size("embed_dim")
