@@ -1,6 +1,7 @@
 """The command line put together: which command is found where, and how errors end it."""
 
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -8,8 +9,8 @@ import typer
 from domain.catalog.refusal import NotInCatalog
 from domain.engine.question import QuestionRefused
 from service.api.validation import RequestInvalid
-from service.cli import accuracy_command, catalog_command, plan_command, serve_command, sizing_command
-from service.cli.door import NeedsServer, ServerRefused
+from service.cli import accuracy_command, catalog_command, estimate_command, plan_command, serve_command, sizing_command
+from service.cli.door import CERTIFICATE, NeedsServer, ServerRefused
 from service.cli.names import NameNotUnderstood
 from service.cli.request import TimeNotUnderstood
 
@@ -39,6 +40,7 @@ APP.command("size")(sizing_command.size)
 APP.add_typer(PLAN, name="plan")
 APP.command("history")(plan_command.history)
 APP.command("serve")(serve_command.serve)
+APP.command("estimate")(estimate_command.estimate)
 APP.command("accuracy")(accuracy_command.accuracy)
 
 
@@ -52,12 +54,20 @@ def _show_version(*, wanted: bool) -> None:
 
 @APP.callback()
 def _tonnage(
+    tls: Annotated[
+        tuple[Path, Path, Path] | None,
+        typer.Option("--tls", metavar="CA CERTIFICATE KEY", help="PEM files for a secured server.", show_default=False),
+    ] = None,
     *,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback has shown it
         bool, typer.Option("--version", callback=lambda wanted: _show_version(wanted=wanted), is_eager=True)
     ] = False,
 ) -> None:
     """Which hardware a language model needs, at which precision, and why."""
+    for path in tls or ():
+        if not path.is_file():
+            raise typer.BadParameter(f"There is no file {path}.")
+    CERTIFICATE.set(tls)
 
 
 def run() -> None:

@@ -1,6 +1,7 @@
 """Where questions go: to the engine in this process, or to a server."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -16,6 +17,10 @@ Response = TypeVar("Response", bound=Message)
 
 PAGE_SIZE = 1000
 LONGEST_CALL_S = 30.0
+CERTIFICATE: ContextVar[tuple[Path, Path, Path] | None] = ContextVar("certificate", default=None)
+"""Files of the server's authority, the caller's certificate and its key; None where the server asks for none."""
+
+CHANNEL = (("grpc.max_receive_message_length", 64 * 1024 * 1024),)
 
 
 class NeedsServer(Exception):
@@ -78,17 +83,18 @@ def _answers() -> dict[type[Message], Callable[[Any, Any], Message]]:
 class Remote:
     """A server, reached over gRPC."""
 
-    def __init__(self, address: str, *, tls: Sequence[Path] = (), metadata: Sequence[tuple[str, str]] = ()) -> None:
-        """Connect to ``address``; ``tls`` holds the authority, the certificate and the key of a secured server."""
+    def __init__(self, address: str, *, metadata: Sequence[tuple[str, str]] = ()) -> None:
+        """Connect to ``address``, with the caller's certificate where one was given."""
         import grpc  # noqa: PLC0415 - only commands that talk to a server load it
 
         self._metadata = tuple(metadata)
         self.address = address
-        if tls:
-            authority, certificate, key = (path.read_bytes() for path in tls)
-            self._channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(authority, key, certificate))
+        if files := CERTIFICATE.get():
+            authority, certificate, key = (path.read_bytes() for path in files)
+            credentials = grpc.ssl_channel_credentials(authority, key, certificate)
+            self._channel = grpc.secure_channel(address, credentials, options=CHANNEL)
         else:
-            self._channel = grpc.insecure_channel(address)
+            self._channel = grpc.insecure_channel(address, options=CHANNEL)
 
     def ask(self, request: Message, kind: type[Response]) -> Response:
         """Return what the server answers."""

@@ -6,6 +6,8 @@ from uuid import uuid4
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 from tonnage.v1 import audit_pb2 as pb
+from tonnage.v1 import plan_pb2 as plan
+from tonnage.v1 import sizing_pb2 as sizing
 
 from tests.api.calling import R1, Caller
 
@@ -87,6 +89,21 @@ async def test_events_come_page_by_page(planner):
         request.page_token = page.next_page_token
     assert positions == sorted(positions, reverse=True)
     assert len(positions) == 6
+
+
+async def test_a_page_of_large_answers_is_cut_where_a_client_would_choke(planner):
+    question = sizing.SizeDeploymentRequest(model=R1)
+    for _ in range(12):
+        await planner.draft(requirements=plan.Requirements(size=question))
+    request = pb.ListEventsRequest(type="plan_evaluated", page_size=500)
+    count = 0
+    while True:
+        page = await planner.call(planner.audit.ListEvents, request)
+        count += len(page.events)
+        if not page.next_page_token:
+            break
+        request.page_token = page.next_page_token
+    assert count == 12
 
 
 async def test_another_workspace_sees_nothing(planner, channel):

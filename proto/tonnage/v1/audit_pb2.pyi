@@ -311,7 +311,7 @@ class ListEventsRequest(_message.Message):
     RECORDED_BEFORE_FIELD_NUMBER: _builtins.int
     AT_LEAST_POSITION_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """page_size is the most to return; 50 when 0."""
+    """page_size is the most to return; 50 when 0. A page of large answers may be shorter."""
     page_token: _builtins.str
     """page_token is next_page_token of the page before."""
     plan_id: _builtins.str
