@@ -121,3 +121,11 @@ def test_layers_that_a_search_left_out_have_neither_weights_nor_cache():
     assert all(layer.norm_count == 1 for layer in without_attention)
     kept = sum(1 for kind in model.pattern if model.layers[kind].attention is not None)
     assert cache_bytes_per_token(model, 2.0) == kept * 2 * 8 * 128 * 2
+
+
+def test_minimax_m3_caches_keys_values_and_the_keys_of_its_index():
+    config = next(row["config"] for row in ROWS if row["model"] == "MiniMaxAI/MiniMax-M3")
+    model = read_config(config, id="MiniMaxAI/MiniMax-M3")
+    # 60 layers of 4 heads, 57 of them with an index of one key of 128 elements.
+    assert cache_bytes_per_token(model, 2.0) == 60 * 2 * 4 * 128 * 2
+    assert index_bytes_per_token(model) == 57 * 128 * 2

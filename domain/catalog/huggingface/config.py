@@ -19,7 +19,7 @@ from domain.catalog.huggingface.towers import towers
 from domain.catalog.model import Model
 
 OF_TOWERS = re.compile(
-    r"""vision|image|visual|video|audio|speech|sound|projector|projection|patch|pixel|thumbnail|template|select_layer
+    r"""vision|image|img_|visual|video|audio|speech|sound|projector|projection|patch|pixel|thumbnail|template|select_layer
     |downsample|ps_version|alignment|multimodal|^mm_|merge|lora|anyres|connector|perceiver""",
     re.VERBOSE,
 )

@@ -264,16 +264,17 @@ class Fields:
     def close(self, *, spared: re.Pattern[str] | None = None) -> None:
         """Refuse fields that nobody read and that may change weights or caches; remark upon the other unknown ones.
 
-        Fields whose name matches ``spared`` are only remarked upon.
+        Fields whose name matches ``spared`` are let pass.
         """
         for name, value in self._given.items():
             if not isinstance(name, str):
                 self.problems.append(FieldProblem(field=self._path, given=shown(name), allowed="names of fields"))
             elif name not in self._read and _is_on(value) and not is_harmless(name):
-                self._judge_unread(name, spared)
+                if spared is None or not spared.search(name):
+                    self._judge_unread(name)
 
-    def _judge_unread(self, name: str, spared: re.Pattern[str] | None) -> None:
-        if is_structural(name) and not (spared and spared.search(name)):
+    def _judge_unread(self, name: str) -> None:
+        if is_structural(name):
             self.refuse(name, "only fields that we understand; this one may change weights or caches")
         else:
             self.remark(f"{self._path}{name} is not known and was taken to change neither weights nor caches.")
