@@ -625,6 +625,7 @@ class SelfAttention(_message.Message):
     SINKS_FIELD_NUMBER: _builtins.int
     KEY_EQUALS_VALUE_FIELD_NUMBER: _builtins.int
     REUSES_CACHE_FIELD_NUMBER: _builtins.int
+    INDEXER_FIELD_NUMBER: _builtins.int
     head_count: _builtins.int
     """head_count of queries."""
     kv_head_count: _builtins.int
@@ -649,6 +650,10 @@ class SelfAttention(_message.Message):
     """key_equals_value is whether one cached tensor serves as both."""
     reuses_cache: _builtins.bool
     """reuses_cache is whether the layer reads the keys and values of an earlier layer."""
+    @_builtins.property
+    def indexer(self) -> Global___SparseIndexer:
+        """indexer picks the blocks of tokens that the layer reads; absent where there is none."""
+
     def __init__(
         self,
         *,
@@ -664,10 +669,11 @@ class SelfAttention(_message.Message):
         sinks: _builtins.bool = ...,
         key_equals_value: _builtins.bool = ...,
         reuses_cache: _builtins.bool = ...,
+        indexer: Global___SparseIndexer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_window_tokens", b"_window_tokens", "window_tokens", b"window_tokens"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_window_tokens", b"_window_tokens", "indexer", b"indexer", "window_tokens", b"window_tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_window_tokens", b"_window_tokens", "head_count", b"head_count", "head_dim", b"head_dim", "key_equals_value", b"key_equals_value", "kv_head_count", b"kv_head_count", "output_bias", b"output_bias", "output_gate", b"output_gate", "qkv_bias", b"qkv_bias", "query_key_norm", b"query_key_norm", "reuses_cache", b"reuses_cache", "sinks", b"sinks", "value_head_dim", b"value_head_dim", "window_tokens", b"window_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_window_tokens", b"_window_tokens", "head_count", b"head_count", "head_dim", b"head_dim", "indexer", b"indexer", "key_equals_value", b"key_equals_value", "kv_head_count", b"kv_head_count", "output_bias", b"output_bias", "output_gate", b"output_gate", "qkv_bias", b"qkv_bias", "query_key_norm", b"query_key_norm", "reuses_cache", b"reuses_cache", "sinks", b"sinks", "value_head_dim", b"value_head_dim", "window_tokens", b"window_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__window_tokens: _TypeAlias = _typing.Literal["window_tokens"]  # noqa: Y015
     _WhichOneofArgType__window_tokens: _TypeAlias = _typing.Literal["_window_tokens", b"_window_tokens"]  # noqa: Y015
