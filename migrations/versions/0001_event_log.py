@@ -168,16 +168,18 @@ RETURN sha256(
 # One call appends a group of commands, each with its own outcome: a conflict of one does not touch the others.
 # Element n of the first nine arrays is command n; `event_counts[n]` of the last three belong to it, in order.
 APPEND = """
+CREATE TYPE append_outcome AS (
+    outcome text, stream_id uuid, revision bigint, log_position bigint, recorded_at timestamptz, changed boolean
+);
+
 CREATE FUNCTION append_events(
     ours text, actor_ids uuid[], methods text[], request_ids uuid[], digests bytea[],
     stream_kinds text[], stream_ids uuid[], expected_revisions bigint[], effective_ats timestamptz[],
     event_counts integer[],
     types text[], schema_versions integer[], datas text[]
-) RETURNS TABLE (
-    outcome text, stream_id uuid, revision bigint, log_position bigint, recorded_at timestamptz, changed boolean
-) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-#variable_conflict use_column
+) RETURNS SETOF append_outcome LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
+    answer append_outcome;
     head log_heads;
     stream streams;
     known requests;
@@ -205,62 +207,58 @@ BEGIN
         WHERE r.workspace = ours AND r.actor_id = actor_ids[command] AND r.method = methods[command]
           AND r.request_id = request_ids[command];
         IF FOUND THEN
-            outcome := CASE WHEN known.digest = digests[command] THEN 'repeated' ELSE 'request_id_reused' END;
-            stream_id := known.stream_id;
-            revision := known.revision;
-            log_position := known.position;
-            recorded_at := known.recorded_at;
-            changed := known.changed;
+            answer := (
+                CASE WHEN known.digest = digests[command] THEN 'repeated' ELSE 'request_id_reused' END,
+                known.stream_id, known.revision, known.position, known.recorded_at, known.changed);
             event := event + event_counts[command];
-            RETURN NEXT;
+            RETURN NEXT answer;
             CONTINUE;
         END IF;
         SELECT * INTO stream FROM streams s
         WHERE s.workspace = ours AND s.kind = stream_kinds[command] AND s.id = stream_ids[command];
         head.recorded_at := greatest(clock_timestamp(), head.recorded_at);
         effective := coalesce(effective_ats[command], head.recorded_at);
-        stream_id := stream_ids[command];
-        revision := coalesce(stream.revision, 0);
-        log_position := stream.position;
-        recorded_at := head.recorded_at;
-        changed := event_counts[command] > 0;
-        outcome := CASE
-            WHEN revision <> expected_revisions[command] THEN 'conflict'
-            WHEN changed AND effective < stream.effective_at THEN 'effective_in_past'
-            ELSE 'appended'
-        END;
-        IF outcome <> 'appended' THEN
+        answer := (
+            'appended', stream_ids[command], coalesce(stream.revision, 0), stream.position, head.recorded_at,
+            event_counts[command] > 0);
+        IF answer.revision <> expected_revisions[command] THEN
+            answer.outcome := 'conflict';
+        ELSIF answer.changed AND effective < stream.effective_at THEN
+            answer.outcome := 'effective_in_past';
+        END IF;
+        IF answer.outcome <> 'appended' THEN
             event := event + event_counts[command];
-            RETURN NEXT;
+            RETURN NEXT answer;
             CONTINUE;
         END IF;
         FOR nth IN 1 .. event_counts[command] LOOP
             event := event + 1;
             head.position := head.position + 1;
-            log_position := head.position;
-            revision := revision + 1;
+            answer.revision := answer.revision + 1;
             previous := coalesce(stream.hash, decode(repeat('00', 32), 'hex'));
             stream.hash := hash_event(
-                previous, ours, stream_kinds[command], stream_id, revision, types[event],
-                schema_versions[event], actor_ids[command], request_ids[command], recorded_at, effective,
+                previous, ours, stream_kinds[command], answer.stream_id, answer.revision, types[event],
+                schema_versions[event], actor_ids[command], request_ids[command], answer.recorded_at, effective,
                 datas[event]);
             INSERT INTO events VALUES (
-                log_position, ours, stream_kinds[command], stream_id, revision, types[event],
+                head.position, ours, stream_kinds[command], answer.stream_id, answer.revision, types[event],
                 schema_versions[event], datas[event]::json, actor_ids[command], request_ids[command],
-                recorded_at, effective, previous, stream.hash);
+                answer.recorded_at, effective, previous, stream.hash);
         END LOOP;
-        IF changed THEN
+        IF answer.changed THEN
+            answer.log_position := head.position;
             INSERT INTO streams AS s VALUES (
-                ours, stream_kinds[command], stream_id, revision, stream.hash, effective,
-                head.position - event_counts[command] + 1, log_position)
+                ours, stream_kinds[command], answer.stream_id, answer.revision, stream.hash, effective,
+                head.position - event_counts[command] + 1, head.position)
             ON CONFLICT ON CONSTRAINT streams_pk DO UPDATE SET
                 revision = excluded.revision, hash = excluded.hash,
                 effective_at = excluded.effective_at, position = excluded.position;
         END IF;
         INSERT INTO requests VALUES (
             ours, actor_ids[command], methods[command], request_ids[command], digests[command],
-            stream_kinds[command], stream_id, revision, log_position, recorded_at, changed);
-        RETURN NEXT;
+            stream_kinds[command], answer.stream_id, answer.revision, answer.log_position, answer.recorded_at,
+            answer.changed);
+        RETURN NEXT answer;
     END LOOP;
     UPDATE log_heads SET position = head.position, recorded_at = head.recorded_at;
 END
@@ -366,6 +364,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop the log and all that was in it."""
     op.execute("DROP FUNCTION append_events, read_for_command, read_log, first_position_at")
+    op.execute("DROP TYPE append_outcome")
     op.execute("DROP FUNCTION hash_event, hash_moment, hash_field")
     op.execute("DROP TABLE events, streams, requests, log_heads")
     op.execute("DROP FUNCTION add_event_partition, refuse_changes_of, refuse_change")

@@ -81,6 +81,82 @@ CREATE TABLE event_accelerators (
 CREATE INDEX event_accelerators_position_idx ON event_accelerators (workspace, accelerator, position);
 """
 
+# The log and the read models in one round trip and one transaction. It runs with the rights of the service: appending
+# is left to the log's own function, and what it says about every command decides which rows are kept. Rows name the
+# command they belong to; positions and times are known only now. Every statement sees what was committed before the
+# log's lock was taken, because the first one took it.
+APPEND = """
+CREATE FUNCTION append_with_views(
+    ours text, actor_ids uuid[], methods text[], request_ids uuid[], digests bytea[],
+    stream_kinds text[], stream_ids uuid[], expected_revisions bigint[], effective_ats timestamptz[],
+    event_counts integer[],
+    types text[], schema_versions integer[], datas text[],
+    plan_rows json, summary_rows json, accelerator_rows json
+) RETURNS SETOF append_outcome LANGUAGE plpgsql SECURITY INVOKER SET search_path = public, pg_temp AS $$
+DECLARE
+    outcomes append_outcome[];
+BEGIN
+    outcomes := ARRAY(
+        SELECT a FROM append_events(
+            ours, actor_ids, methods, request_ids, digests, stream_kinds, stream_ids, expected_revisions,
+            effective_ats, event_counts, types, schema_versions, datas) a);
+
+    INSERT INTO event_summaries
+    SELECT ours, outcomes[r.command].log_position - r.events_after, r.type, actor_ids[r.command], r.model,
+        r.catalog_digest
+    FROM json_to_recordset(summary_rows) AS r(
+        command integer, events_after integer, type text, model text, catalog_digest text)
+    WHERE outcomes[r.command].outcome = 'appended';
+
+    INSERT INTO event_accelerators
+    SELECT ours, r.accelerator, r.catalog_digest, outcomes[r.command].log_position - r.events_after
+    FROM json_to_recordset(accelerator_rows) AS r(
+        command integer, events_after integer, accelerator text, catalog_digest text)
+    WHERE outcomes[r.command].outcome = 'appended';
+
+    INSERT INTO plans
+    SELECT ours, o.stream_id, coalesce(r.created_position, o.log_position - event_counts[r.command] + 1),
+        o.log_position, o.revision, r.name, r.status, r.model, r.accelerators, r.verdict, r.sentence,
+        r.catalog_release, r.catalog_digest, r.approval_count, r.planner, o.recorded_at, o.recorded_at
+    FROM json_to_recordset(plan_rows) AS r(
+        command integer, created_position bigint, name text, status text, model text, accelerators text[],
+        verdict text, sentence text, catalog_release text, catalog_digest text, approval_count integer,
+        planner uuid)
+    JOIN unnest(outcomes) WITH ORDINALITY AS o(
+        outcome, stream_id, revision, log_position, recorded_at, changed, nth) ON o.nth = r.command
+    WHERE o.outcome = 'appended'
+    ON CONFLICT ON CONSTRAINT plans_pk DO UPDATE SET
+        position = excluded.position, revision = excluded.revision, name = excluded.name,
+        status = excluded.status, model = excluded.model, accelerators = excluded.accelerators,
+        verdict = excluded.verdict, sentence = excluded.sentence,
+        catalog_release = excluded.catalog_release, catalog_digest = excluded.catalog_digest,
+        approval_count = excluded.approval_count, planner = excluded.planner, updated_at = excluded.updated_at;
+
+    -- Rows of plans that stand for other accelerators than before.
+    DELETE FROM plan_accelerators p USING json_to_recordset(plan_rows) AS r(
+        command integer, accelerators text[], accelerators_changed boolean)
+    WHERE r.accelerators_changed AND outcomes[r.command].outcome = 'appended'
+        AND p.workspace = ours AND p.plan_id = outcomes[r.command].stream_id
+        AND p.accelerator <> ALL (r.accelerators);
+    INSERT INTO plan_accelerators
+    SELECT ours, chosen, p.created_position, p.plan_id
+    FROM json_to_recordset(plan_rows) AS r(
+        command integer, accelerators text[], accelerators_changed boolean)
+    JOIN plans p ON p.workspace = ours AND p.plan_id = outcomes[r.command].stream_id,
+    unnest(r.accelerators) AS chosen
+    WHERE r.accelerators_changed AND outcomes[r.command].outcome = 'appended'
+    ON CONFLICT DO NOTHING;
+
+    RETURN QUERY SELECT u.* FROM unnest(outcomes) AS u;
+END
+$$;
+"""
+
+GRANTS = """
+REVOKE ALL ON FUNCTION append_with_views FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION append_with_views TO {service};
+"""
+
 SECURITY = """
 ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
 ALTER TABLE {table} FORCE ROW LEVEL SECURITY;
@@ -97,8 +173,11 @@ def upgrade() -> None:
     op.execute(TABLES)
     for table in ("actors", "plans", "plan_accelerators", "event_summaries", "event_accelerators"):
         op.execute(SECURITY.format(table=table, service=service))
+    op.execute(APPEND)
+    op.execute(GRANTS.format(service=service))
 
 
 def downgrade() -> None:
     """Drop what can be built again from the events; who the actors are is lost."""
+    op.execute("DROP FUNCTION append_with_views")
     op.execute("DROP TABLE actors, plans, plan_accelerators, event_summaries, event_accelerators")

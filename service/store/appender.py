@@ -6,12 +6,13 @@ commit. Alone, that lock would let one append through per write to disk; in grou
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -19,7 +20,7 @@ from service.store.codec import EncodedEvent
 from service.store.database import failures_told
 from service.store.entry import Request, StreamKind, Written
 from service.store.refusal import RequestIdReused, StaleRevision, StoreUnavailable
-from service.store.views import Row, keep
+from service.store.views import Row, ViewRows
 
 LARGEST_GROUP = 256
 LARGEST_GROUP_CHARACTERS = 4_000_000
@@ -37,8 +38,10 @@ class Append:
     expected_revision: int
     effective_at: datetime | None
     events: tuple[EncodedEvent, ...]
-    rows: Callable[[Written], Iterable[Row]]
-    """What the read models, in the same transaction, say afterwards."""
+    rows: ViewRows
+    """What the read models say afterwards."""
+    beside: tuple[sa.Executable, Mapping[str, Any]] | None = None
+    """What else is written in the same transaction."""
 
     @property
     def character_count(self) -> int:
@@ -70,6 +73,7 @@ class Appender:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
@@ -152,30 +156,37 @@ class Appender:
         for index, append in enumerate(group):
             by_workspace[append.request.workspace].append(index)
         outcomes: dict[int, Outcome] = {}
+        for indexes in by_workspace.values():
+            appends = [group[index] for index in indexes]
+            outcomes.update(zip(indexes, await self._write_workspace(appends), strict=True))
+        return [outcomes[index] for index in range(len(group))]
+
+    async def _write_workspace(self, appends: Sequence[Append]) -> list[Outcome]:
+        """Append to the log and the read models of one workspace, in one transaction."""
+        if not any(append.beside for append in appends):
+            # One statement is a transaction of its own, and one round trip.
+            with failures_told():
+                async with self._single.connect() as connection:
+                    return await _append_all(connection, appends)
         with failures_told():
             async with self._engine.begin() as connection:
-                for indexes in by_workspace.values():
-                    appends = [group[index] for index in indexes]
-                    outcomes.update(zip(indexes, await _append_all(connection, appends), strict=True))
-        return [outcomes[index] for index in range(len(group))]
+                outcomes = await _append_all(connection, appends)
+                for append, outcome in zip(appends, outcomes, strict=True):
+                    if append.beside is not None and outcome.result == "appended":
+                        statement, arguments = append.beside
+                        await connection.execute(statement, arguments)
+                return outcomes
 
 
 async def _append_all(connection: AsyncConnection, appends: Sequence[Append]) -> list[Outcome]:
-    """Append to the log and the read models of one workspace, in the transaction of ``connection``."""
-    answered = await connection.execute(APPEND_EVENTS, _arguments(appends))
-    outcomes = [_outcome(row) for row in answered]
-    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for append, outcome in zip(appends, outcomes, strict=True):
-        if outcome.result == "appended" and outcome.written.changed:
-            for table, row in append.rows(outcome.written):
-                rows[table].append(row)
-    await keep(connection, rows)
-    return outcomes
+    answered = await connection.execute(APPEND_WITH_VIEWS, _arguments(appends))
+    return [_outcome(row) for row in answered]
 
 
-APPEND_EVENTS = sa.text(
-    "SELECT * FROM append_events(:workspace, :actor_ids, :methods, :request_ids, :digests, :stream_kinds, :stream_ids,"
-    " :expected_revisions, :effective_ats, :event_counts, :types, :schema_versions, :datas)"
+APPEND_WITH_VIEWS = sa.text(
+    "SELECT * FROM append_with_views(:workspace, :actor_ids, :methods, :request_ids, :digests, :stream_kinds,"
+    " :stream_ids, :expected_revisions, :effective_ats, :event_counts, :types, :schema_versions, :datas,"
+    " :plan_rows, :summary_rows, :accelerator_rows)"
 )
 
 
@@ -195,7 +206,16 @@ def _arguments(appends: Sequence[Append]) -> dict[str, Any]:
         "types": [event.type for event in events],
         "schema_versions": [event.schema_version for event in events],
         "datas": [event.data for event in events],
+        "plan_rows": _numbered(append.rows.plans for append in appends),
+        "summary_rows": _numbered(append.rows.summaries for append in appends),
+        "accelerator_rows": _numbered(append.rows.accelerators for append in appends),
     }
+
+
+def _numbered(rows_of_commands: Iterable[Iterable[Row]]) -> str:
+    """Return the rows as JSON text, each with the number of its command."""
+    numbered = [{"command": command, **row} for command, rows in enumerate(rows_of_commands, start=1) for row in rows]
+    return orjson.dumps(numbered).decode()
 
 
 def _outcome(row: sa.Row[Any]) -> Outcome:

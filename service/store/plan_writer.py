@@ -112,7 +112,7 @@ def _append_of(attempt: Attempt, known: KnownPlan, decided: tuple[Event, ...]) -
     if isinstance(after, NoPlan):
         raise PlanNotFound
     change = PlanChange(
-        request=attempt.request,
+        before=known.state,
         events=decided,
         after=after,
         first_position=known.first_position,
@@ -124,7 +124,7 @@ def _append_of(attempt: Attempt, known: KnownPlan, decided: tuple[Event, ...]) -
         expected_revision=known.revision,
         effective_at=attempt.command.effective_at,
         events=tuple(encode(event) for event in decided),
-        rows=change.rows,
+        rows=change.rows(),
     )
 
 

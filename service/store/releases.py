@@ -1,6 +1,5 @@
 """Releases of the catalog in the database: their content by digest, and that they were published."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -15,11 +14,11 @@ from domain.planning.publication import FactChange, PublishRelease, ReleasePubli
 from service.store.appender import Append, Appender
 from service.store.codec import encode
 from service.store.database import transaction
-from service.store.entry import Request, Written
+from service.store.entry import Request
 from service.store.log import read_stream
 from service.store.refusal import ReleaseNotFound, StaleRevision
 from service.store.tables import releases
-from service.store.views import Row, event_rows
+from service.store.views import ViewRows, summary_rows
 
 SYSTEM = "system"
 """The workspace of what holds for everybody."""
@@ -27,6 +26,7 @@ SYSTEM = "system"
 CATALOG = UUID("6f1c1d0a-5d0e-4c39-9a55-6d0f6d0c2a26")
 """Id of the one stream that tells which release followed which."""
 
+KEEP_RELEASE = sa.text("SELECT keep_release(:digest, :name, :parent_digest, :content)")
 TRIES = 5
 
 
@@ -48,16 +48,14 @@ class Publication:
             digest=sha256(self.content).digest(),
         )
 
-    def rows(self, event: ReleasePublished, written: Written) -> Iterator[Row]:
-        """Yield the content, and the event for those who look for it."""
-        release = {
+    def kept(self, event: ReleasePublished) -> dict[str, object]:
+        """Return the row that keeps the content."""
+        return {
             "digest": event.digest,
             "name": event.release,
             "parent_digest": event.parent_digest,
             "content": self.content,
         }
-        yield "releases", release
-        yield from event_rows(self.request, event, written.position)
 
 
 async def publish(
@@ -96,7 +94,8 @@ async def _publish(engine: AsyncEngine, appender: Appender, publication: Publica
         expected_revision=len(found),
         effective_at=None,
         events=(encode(event),),
-        rows=lambda written: publication.rows(event, written),
+        rows=ViewRows(summaries=summary_rows(decided)),
+        beside=(KEEP_RELEASE, publication.kept(event)),
     )
     await appender.append(append)
     return True
