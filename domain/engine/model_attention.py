@@ -107,7 +107,7 @@ def latent_attention_parts(attention: LatentAttention, hidden_size: int) -> tupl
 
     d ``hidden_size``, r_q ``query_lora_rank`` (where None: one projection d n_h (d_nope + d_rope)), r_kv
     ``kv_lora_rank``, n_h ``head_count`` [elements]. The compressions are the same for every head, so that
-    each tensor rank holds them whole.
+    each tensor rank holds them whole. An output gate (Kimi K3) takes another n_h d_v d.
 
     Source: arXiv:2405.04434, sec. 2.1 and appendix C.
     Check: DeepSeek-V3, 671.03e9 in all (arXiv:2412.19437, sec. 4.2).
@@ -272,6 +272,7 @@ def kimi_delta_parts(attention: LinearAttention, hidden_size: int) -> tuple[Weig
 
     Query, key, value, output; a decay per channel and an output gate, each through a rank of one head's
     width; one rate per head; three short convolutions; decay offset, decay per head, the norm over a head.
+    A gate of full rank (Kimi K3) takes d V instead of d d_v + d_v V.
 
     Source: arXiv:2510.26692, sec. 3 and 4.
     Check: Kimi-Linear-48B-A3B, 48e9 in all and 3e9 active, as named.

@@ -80,6 +80,18 @@ def test_a_whole_model_in_an_experts_format_says_which_components_it_reaches():
     assert ("dense_ffn", "int4_g32") in found.by_component
 
 
+def test_a_mixed_checkpoint_tells_the_format_of_each_component():
+    layers = {
+        "model.layers.1.mlp.experts.0.down_proj": {"quant_algo": "NVFP4"},
+        "model.layers.1.self_attn.o_proj": {"quant_algo": "FP8"},
+    }
+    found = stored({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": layers}, MOE)
+    assert found.number_format == "nvfp4"
+    assert ("attention", "fp8") in found.by_component
+    assert ("dense_ffn", "bf16") in found.by_component
+    assert "routed_experts" not in dict(found.by_component)
+
+
 def test_attention_that_was_left_out_everywhere_stays_16_bit():
     left_out = [f"model.layers.{layer}.self_attn.{name}_proj" for layer in range(16) for name in "qkvo"]
     assert stored({"quant_method": "fp8", "modules_to_not_convert": left_out}).by_component == (("attention", "bf16"),)
@@ -112,6 +124,7 @@ def test_a_name_that_promises_a_format_the_config_does_not_state_is_remarked_upo
         ({"bits": 4}, "quantization_config.quant_method"),
         ({"quant_method": "gptq", "bits": 3}, "quantization_config.bits"),
         ({"quant_method": "modelopt", "quant_algo": "INT2"}, "quantization_config.quant_algo"),
+        ({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION"}, "quantization_config.quantized_layers"),
         ({"quant_method": "compressed-tensors"}, "quantization_config.config_groups"),
         ({"quant_method": "bitsandbytes"}, "quantization_config.load_in_4bit"),
         ({"quant_method": "quark"}, "quantization_config.global_quant_config"),

@@ -269,9 +269,8 @@ class Fields:
         for name, value in self._given.items():
             if not isinstance(name, str):
                 self.problems.append(FieldProblem(field=self._path, given=shown(name), allowed="names of fields"))
-            elif name not in self._read and _is_on(value) and not is_harmless(name):
-                if spared is None or not spared.search(name):
-                    self._judge_unread(name)
+            elif not (name in self._read or is_harmless(name) or (spared and spared.search(name))) and _is_on(value):
+                self._judge_unread(name)
 
     def _judge_unread(self, name: str) -> None:
         if is_structural(name):

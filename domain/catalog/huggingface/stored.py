@@ -1,9 +1,10 @@
 """How a checkpoint stores its weights, out of ``quantization_config`` and ``torch_dtype``."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from domain.catalog.huggingface.exclusions import QUANTIZABLE, excluded_components
+from domain.catalog.huggingface.exclusions import QUANTIZABLE, component_of, excluded_components
 from domain.catalog.huggingface.fields import Fields
 from domain.catalog.model import StoredWeights
 
@@ -46,6 +47,7 @@ EXCLUSIONS = (
     "exclude",
     "llm_int8_skip_modules",
 )
+MIXED = "MIXED_PRECISION"
 NAMES_OF_FORMATS = ("nvfp4", "mxfp4", "fp8", "int8", "int4", "w8a8", "w4a16", "awq", "gptq", "gguf", "bnb")
 SMALL_GROUP = 32
 
@@ -56,6 +58,8 @@ class Found:
 
     number_format: str
     whole_model: bool = True
+    by_component: tuple[tuple[str, str], ...] = ()
+    """Components in another format, where the config lists them."""
 
 
 def stored_weights(outer: Fields, text: Fields, layer_count: int, model_id: str) -> StoredWeights:
@@ -194,11 +198,32 @@ def _modelopt(quantization: Fields) -> Found | None:
     inner = quantization.inside("quantization") or quantization
     if not inner.has("quant_algo") and inner.has("config_groups"):
         return _compressed_tensors(inner)
+    if inner.raw("quant_algo") == MIXED:
+        return _mixed(inner)
     algorithm = inner.text("quant_algo", MODELOPT_FORMATS)
     if not algorithm:
         inner.refuse("quant_algo", " or ".join(MODELOPT_FORMATS))
         return None
     return Found(number_format=MODELOPT_FORMATS[algorithm])
+
+
+def _mixed(quantization: Fields) -> Found | None:
+    """Tell each component's format from the list of quantised layers; routed experts lead, or the commonest."""
+    layers = quantization.inside("quantized_layers")
+    votes: dict[str, Counter[str]] = defaultdict(Counter)
+    for name in layers.names() if layers else ():
+        part = layers.inside(name) if layers else None
+        algorithm = part.text("quant_algo", MODELOPT_FORMATS) if part else ""
+        component = component_of(name)
+        if algorithm and component:
+            votes[component][MODELOPT_FORMATS[algorithm]] += 1
+    formats = {component: counts.most_common(1)[0][0] for component, counts in votes.items()}
+    if not formats:
+        quantization.refuse("quantized_layers", "an object of modules, each with its quant_algo")
+        return None
+    leading = formats.get("routed_experts") or Counter(formats.values()).most_common(1)[0][0]
+    others = tuple((name, formats.get(name, "bf16")) for name in QUANTIZABLE if formats.get(name) != leading)
+    return Found(number_format=leading, whole_model=False, by_component=others)
 
 
 def _quark(quantization: Fields) -> Found | None:
@@ -214,7 +239,7 @@ def _quark(quantization: Fields) -> Found | None:
 def _by_component(quantization: Fields, found: Found, plain: str, layer_count: int) -> tuple[tuple[str, str], ...]:
     """Components stored otherwise than the format usually has it, as (component, format)."""
     if not found.whole_model:
-        return ()
+        return found.by_component
     excluded, partly = excluded_components(_exclusions(quantization), layer_count)
     for component in sorted(partly):
         quantization.remark(
