@@ -1,7 +1,7 @@
 """How the answer to `size` looks."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.padding import Padding
 
@@ -24,19 +24,18 @@ from service.cli.screen import (
 
 MOST_NAMED = 6
 
-LEGEND = "count: recommended, whole nodes with room to spare; with ! there is none, and the smallest is shown. \
-smallest: any layout / whole nodes."
+COUNT_LEGEND = "count: recommended, whole nodes with room to spare; with ! there is none, and the smallest is shown."
+SMALLEST_LEGEND = "smallest: any layout / whole nodes."
 
 
 def show_size(answer: SizeAnswer, *, most_rows: int) -> None:
     """Print the sentence, the candidates with a price and those without, and what was ruled out."""
-    show_headline(answer.model)
-    screen().print(answer.sentence)
+    show_headline(answer.sentence)
     _show_candidates("Recommended on each, by rent", answer.candidates, most_rows)
     _show_candidates("Recommended on each, no price known, by count", answer.unpriced, most_rows)
     if not (answer.candidates or answer.unpriced):
         screen().print("Nothing holds it.", style="bold red")
-    screen().print(LEGEND, style="dim")
+    screen().print(COUNT_LEGEND if is_narrow() else f"{COUNT_LEGEND} {SMALLEST_LEGEND}", style="dim")
     _show_rejections(answer.rejections, most_rows)
     show_published(answer.published, most_rows)
     show_statements(answer.statements)
@@ -52,6 +51,7 @@ def _show_candidates(title: str, candidates: Sequence[Candidate], most_rows: int
         rows.add_row(*_row(candidate))
     screen().print(Padding(rows, (0, 0, 0, 2)))
     show_rest(candidates, most_rows)
+    show_lines(_remarks(candidates[:most_rows]), style="dim")
 
 
 def _row(candidate: Candidate) -> Iterable[str]:
@@ -66,6 +66,13 @@ def _row(candidate: Candidate) -> Iterable[str]:
         yield kw(shown.power_w)
         yield gb(shown.memory.headroom_bytes)
         yield f"{_count(candidate.smallest_by_memory)} / {_count(candidate.smallest_deployable)}"
+
+
+def _remarks(candidates: Sequence[Candidate]) -> Iterator[str]:
+    for candidate in candidates:
+        for reason in candidate.reasons:
+            shown = candidate.smallest_by_memory
+            yield f"{shown.accelerator}, {weights(shown)}: {reason.sentence} ({reason.code})"
 
 
 def _count(deployment: Deployment | None) -> str:
