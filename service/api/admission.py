@@ -18,6 +18,8 @@ from service.api.validation import refuse_invalid
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from google.rpc.status_pb2 import Status
+
     Context = grpc.aio.ServicerContext[Any, Any]
     Method = Callable[[Message, Context], Awaitable[Message]]
 
@@ -73,12 +75,12 @@ class Admission(grpc.aio.ServerInterceptor):
             return response
         status = status_of(refused)
         log.info("call.refused", code=status.code, reason=status.message, after_s=round(time.monotonic() - began, 4))
-        return await _end(rpc_status.to_status(status), context)
+        return await end(status, context)
 
     async def _answer(
         self, name: str, read: Callable[[bytes], Message], method: Method, content: bytes, context: Context
     ) -> Message:
-        request = _read(read, content)
+        request = read_message(read, content)
         if name.startswith(OWN_PACKAGE):
             caller = self._identify(context)
             CURRENT.set(caller)
@@ -87,12 +89,15 @@ class Admission(grpc.aio.ServerInterceptor):
         return await _within_deadline(method(request, context), context)
 
 
-async def _end(status: grpc.Status, context: Context) -> NoReturn:
-    await context.abort(status.code, status.details or "", status.trailing_metadata or ())
+async def end(status: Status, context: Context) -> NoReturn:
+    """End the call with the status and everything that it says."""
+    ended = rpc_status.to_status(status)
+    await context.abort(ended.code, ended.details or "", ended.trailing_metadata or ())
     raise AssertionError(status)  # abort has raised
 
 
-def _read(read: Callable[[bytes], Message], content: bytes) -> Message:
+def read_message(read: Callable[[bytes], Message], content: bytes) -> Message:
+    """Return the request that the bytes are; raise `RequestUnreadable` where they are none."""
     try:
         return read(content)
     except DecodeError:

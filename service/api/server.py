@@ -33,6 +33,7 @@ from service.api.plan_desk import PlanDesk
 from service.api.plan_servicer import PlanServicer
 from service.api.readiness import Readiness
 from service.api.sizing_servicer import SizingServicer
+from service.api.stream_admission import StreamAdmission
 from service.settings import AddressTaken, CredentialsMissing, Settings, Tls
 from service.store import Store
 
@@ -73,7 +74,10 @@ class Server:
         """Listen where the settings say; every service answers when this returns."""
         engine, health = EngineRoom(settings.worker_count), aio.HealthServicer()
         grpc_server = grpc.aio.server(
-            interceptors=(Admission(declared_caller if settings.development else certified_caller),),
+            interceptors=(
+                Admission(declared_caller if settings.development else certified_caller),
+                StreamAdmission(),
+            ),
             maximum_concurrent_rpcs=settings.concurrent_call_limit,
             options=_options(settings),
         )

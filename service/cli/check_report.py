@@ -49,13 +49,16 @@ def _show_setting(deployment: Deployment) -> None:
     grid = table("", "")
     grid.show_header = False
     grid.add_row("Weights", weights(deployment))
-    grid.add_row("KV cache", deployment.kv_cache_format)
+    is_automatic = deployment.kv_cache_format == "auto"
+    grid.add_row("KV cache", "16-bit type of the model" if is_automatic else deployment.kv_cache_format)
     grid.add_row("Layout", layout(deployment.layout))
     grid.add_row("Engine", deployment.engine)
     memory = deployment.memory
     room = f"{whole(memory.kv_capacity_tokens)} tokens, {whole(memory.sequence_capacity)} sequences as asked"
     grid.add_row("Room for", room)
-    grid.add_row("Rent, power", f"{usd(deployment.cost_usd_per_hour)} USD/h, {kw(deployment.power_w)} kW")
+    price = deployment.cost_usd_per_hour
+    rent = "no price known" if price is None else f"{usd(price)} USD/h"
+    grid.add_row("Rent, power", f"{rent}, {kw(deployment.power_w)} kW")
     screen().print(Padding(grid, (1, 0, 0, 2)))
 
 

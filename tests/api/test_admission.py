@@ -1,12 +1,14 @@
 """What every call passes: reading, validation, deadlines, and refusals that say why."""
 
 import asyncio
+from typing import Any
 from uuid import uuid4
 
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tonnage.v1 import audit_pb2 as audit
 from tonnage.v1 import catalog_pb2, catalog_pb2_grpc
 from tonnage.v1 import plan_pb2 as pb
@@ -75,6 +77,32 @@ async def test_bytes_that_are_no_message_are_refused(channel):
         await call(b"\xff\xff\xff", timeout=10)
     refused = refusal(raised.value)
     assert (refused.code, refused.reason) == (StatusCode.INVALID_ARGUMENT, "REQUEST_UNREADABLE")
+
+
+@pytest.mark.parametrize(
+    "path", ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch", "/tonnage.v1.SizingService/SizeDeployment"]
+)
+async def test_bytes_that_are_no_message_are_refused_by_every_service(channel, path):
+    is_stream = path.endswith("Watch")
+    call = channel.unary_stream(path)(b"\xff\xff", timeout=10) if is_stream else None
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await (channel.unary_unary(path)(b"\xff\xff", timeout=10) if call is None else call.read())
+    assert refusal(raised.value).reason == "REQUEST_UNREADABLE"
+
+
+async def test_bytes_that_are_no_message_are_refused_by_reflection(channel):
+    call = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")(timeout=10)
+    await call.write(b"\xff\xff")
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call.read()
+    assert refusal(raised.value).reason == "REQUEST_UNREADABLE"
+
+
+async def test_health_can_be_watched(channel):
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    watching = stub.Watch(health_pb2.HealthCheckRequest(), timeout=10)
+    assert (await watching.read()).status == health_pb2.HealthCheckResponse.SERVING
+    watching.cancel()
 
 
 async def test_a_request_that_is_too_large_is_refused(channel):
