@@ -127,6 +127,8 @@ def test_a_pattern_of_layers_has_one_letter_for_each():
         ("kv_compression_ratio", 4),
         ("sliding_window", 4_096),
         ("hyper_connection_width", 4),
+        ("quantization", {"group_size": 64, "bits": 4}),
+        ("rope_layers_pattern", [1, 0]),
     ],
 )
 def test_an_unknown_field_that_may_change_weights_or_caches_is_refused(field, value):

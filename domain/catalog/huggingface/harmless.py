@@ -32,8 +32,8 @@ HARMLESS_WORDS = """
     rescale_prenorm_residual use_mamba_kernels mamba_ssm_dtype mamba_ssm_cache_dtype mamba_chunk_size chunk_size
     hc_eps hc_sinkhorn_iters alibi alibi_bias_max position_embedding_type partial_rotary_factor rotary_pct
     rotary_dim no_rope_layers no_rope_layer_interval nope_layer_interval floor_scale attn_scale
-    attn_temperature_tuning use_bidirectional_attention is_causal quantization quant_config compression_config
-    quantize_config torch_dtype_str temperature top_p top_k do_sample repetition_penalty num_return_sequences
+    attn_temperature_tuning use_bidirectional_attention is_causal compression_config
+    torch_dtype_str temperature top_p top_k do_sample repetition_penalty num_return_sequences
     length_penalty min_length max_length num_beams num_beam_groups diversity_penalty early_stopping
     bad_words_ids no_repeat_ngram_size encoder_no_repeat_ngram_size typical_p exponential_decay_length_penalty
     remove_invalid_values suppress_tokens begin_suppress_tokens forced_bos_token_id forced_eos_token_id
@@ -51,17 +51,24 @@ HARMLESS_PATTERN = re.compile(
     | .*_act$ | .*activation.* | .*fp32.* | .*_loss_?.* | projector_.* | mm_projector.* | .*_alpha$ | .*_beta$
     | .*(loss|z_loss|jitter|aux).*coef.* | .*_loss.*
     | .*(softcap|soft_cap).*
-    | _.* | .*(tokenizer|processor|preprocess|image_|video_|audio_|vision_feature).*
+    | .*(tokenizer|processor|preprocess|image_|video_|audio_|vision_feature).*
+    | kv_cache_(dtype|scheme) | fused?_.* | .*_fusion$
     | use_(flash|fused|triton|cache|memory_efficient|kernel).* | .*_(dtype|impl|implementation|backend)$
     """,
     re.VERBOSE,
 )
 """Names that tell a matter which touches neither weights nor caches: positions, training, token ids, kernels."""
 
+ALWAYS_HARMLESS_PATTERN = re.compile(r"_.*|(tensor|sequence|expert|pipeline|context|data)_(model_)?parallel.*")
+"""Private fields, and how a model was spread while it was trained."""
+
+PLAINLY_STRUCTURAL_PATTERN = re.compile(r"(layers|heads|experts|blocks|size|dim|rank|pattern|window)(_|$)")
+"""Words that no matter of positions or training excuses."""
+
 STRUCTURAL_PATTERN = re.compile(
     r"""layer|head|expert|pattern|window|dim|size|rank|lora|sparse|attention|attn|mlp|ffn|feed_forward|moe|mamba|ssm|state
     |conv|kv|cache|tie|share|bias|num_|^n_|hidden|interval|freq|types|mtp|nextn|block|norm|latent|index|compress|vocab|embed
-    |_config$|gate|memory|adapter|depth|width|stride|ratio|mult|group|proj|linear|recurrent|skip|loop|recur|hash|engram|residual""",
+    |_config$|quant|gate|memory|adapter|depth|width|stride|ratio|mult|group|proj|linear|recurrent|skip|loop|recur|hash|engram|residual""",
     re.VERBOSE,
 )
 """Words in the name of a field that may add, widen or share weights or caches."""
@@ -69,7 +76,9 @@ STRUCTURAL_PATTERN = re.compile(
 
 def is_harmless(name: str) -> bool:
     """Whether a field of this name changes neither weights nor caches in any architecture we read."""
-    return name in HARMLESS or HARMLESS_PATTERN.fullmatch(name) is not None
+    if name in HARMLESS or ALWAYS_HARMLESS_PATTERN.fullmatch(name):
+        return True
+    return HARMLESS_PATTERN.fullmatch(name) is not None and not PLAINLY_STRUCTURAL_PATTERN.search(name)
 
 
 def is_structural(name: str) -> bool:

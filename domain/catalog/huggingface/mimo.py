@@ -15,7 +15,7 @@ def read_mimo(fields: Fields) -> Draft:
     if marks is None:
         fields.refuse("hybrid_layer_pattern", f"a list of {layers} out of 0 (full), 1 (windowed)")
     fields.unused_sizes("attention_chunk_size")
-    fields.known("layer_types")
+    fields.known("layer_types", "attention_projection_layout")
     fields.only_off("attention_bias")
     fields.remark("The checkpoint's MTP modules do not stand in the config; they are not counted.")
     return Draft(

@@ -31,6 +31,7 @@ def read_nemotron_h(fields: Fields) -> Draft:
     modules = mtp_layer_count(fields)
     fields.unused_sizes(*UNUSED)
     fields.known("mtp_hybrid_override_pattern", "mtp_layers_block_type", "moe_shared_expert_overlap")
+    fields.known("keep_mtp_spec_in_bf16")
     fields.only_off("sliding_window", "use_bias", "mamba_proj_bias")
     return Draft(
         family="Nemotron",
