@@ -9,7 +9,8 @@ from domain.catalog.accelerator import Accelerator, Node
 from domain.engine.deployment import CheckRequest, Deployment
 from domain.engine.footprint import Footprint
 from domain.engine.judging import best_row, evaluated, judged, placed, suited_node
-from domain.engine.layout_table import LayoutTable, layout_table, stage_choices
+from domain.engine.layout_search import stage_choices
+from domain.engine.layout_table import LayoutTable, layout_table
 from domain.engine.parallelism import (
     Degrees,
     divides_experts,
@@ -22,6 +23,11 @@ from domain.engine.question import engine_key
 from domain.engine.reason import Reason
 from domain.engine.setting import ModelStudy, Setting, engine_for, no_engine_sentence, setting_for
 from domain.engine.wording import counted
+
+HAND_SET_AND_OWN = 2.0
+"""Divisions of one depth: the engine's own comes before the one set by hand."""
+DEEPEST = 1e6
+"""A group that crosses nodes comes after every depth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,9 +229,9 @@ def _staged(
     setting: Setting, request: CheckRequest, tensor: int, attention_data: int, stage_count: int
 ) -> Iterator[Degrees]:
     default = expert_parallel_default(setting.footprint.model, tensor, attention_data, setting.engine)
-    for stages in stage_choices(setting.footprint, setting.engine, stage_count):
-        expert = request.expert_parallel or default
-        yield Degrees(tensor, stage_count, attention_data, expert, request.decode_context_parallel or 1, stages)
+    expert, context = request.expert_parallel or default, request.decode_context_parallel or 1
+    for stages, is_hand_set in stage_choices(setting.footprint, setting.engine, stage_count):
+        yield Degrees(tensor, stage_count, attention_data, expert, context, stages, is_hand_set)
 
 
 def _chosen(setting: Setting, layouts: list[Degrees], node: Node | None) -> Degrees:
@@ -235,9 +241,9 @@ def _chosen(setting: Setting, layouts: list[Degrees], node: Node | None) -> Degr
     room = table.least_by_layout(table.room_bytes(setting.device_usable_bytes, setting.memory_fraction, setting.engine))
     group = table.tensor * table.attention_data
     joined = node.accelerator_count if node else setting.accelerator.link.domain_size
-    crosses = (group > joined * setting.accelerator.devices_per_card).astype(np.float64)
-    order = (crosses, table.pipeline, table.hand_set, -table.tensor)
-    row = best_row(order, room > 0.0)
+    crosses = group > joined * setting.accelerator.devices_per_card
+    depth = HAND_SET_AND_OWN * (table.pipeline + crosses * DEEPEST) + table.hand_set
+    row = best_row(depth, -table.tensor, room > 0.0)
     return layouts[_least_lacking(table, setting) if row is None else row]
 
 

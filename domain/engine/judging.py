@@ -1,6 +1,6 @@
 """From a row of a layout table to a judged deployment, with its parts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,12 +133,13 @@ def _memory(evaluation: Evaluation, row: int, replicas: int) -> Memory:
     stage = start + int(np.argmin(headroom))
     per_replica = float(np.min(room.by_stage_bytes[start:end] / table.sequence_bytes[start:end]))
     tokens = load.input_tokens + load.output_tokens
+    parts = table.stage_parts(stage)
     return Memory(
-        weights_bytes=recorded(float(table.weights_bytes[stage])),
-        weights_by_component_bytes=_by_component(table, stage),
+        weights_bytes=parts.weights_bytes,
+        weights_by_component_bytes=parts.by_component,
         kv_cache_bytes=recorded(sequences * float(table.sequence_bytes[stage])),
-        activations_bytes=recorded(float(table.activations_bytes[stage])),
-        reserve_bytes=recorded(float(table.reserve_bytes[stage])),
+        activations_bytes=parts.activations_bytes,
+        reserve_bytes=parts.reserve_bytes,
         usable_bytes=recorded(evaluation.setting.device_usable_bytes),
         usable_kind=evaluation.setting.usable_kind,
         memory_fraction=evaluation.setting.memory_fraction,
@@ -150,15 +151,11 @@ def _memory(evaluation: Evaluation, row: int, replicas: int) -> Memory:
     )
 
 
-def _by_component(table: LayoutTable, stage: int) -> tuple[tuple[str, float], ...]:
-    shares = ((component, float(column[stage])) for component, column in table.weights.items())
-    return tuple((component, recorded(value)) for component, value in shares if value)
-
-
-def best_row(columns: Sequence[Column], allowed: npt.NDArray[np.bool_]) -> int | None:
-    """Return the row that is allowed and first by ``columns``, the most important first; None when none is allowed."""
+def best_row(size: Column, preference: Column, allowed: npt.NDArray[np.bool_]) -> int | None:
+    """Return the smallest row that is allowed, the preferred one of equals; None when none is allowed."""
     rows = np.flatnonzero(allowed)
-    if not len(rows):
+    if not rows.size:
         return None
-    order = np.lexsort([column[rows] for column in reversed(columns)])
-    return int(rows[order[0]])
+    sizes = size[rows]
+    equals = rows[sizes == sizes.min()]
+    return int(equals[preference[equals].argmin()])

@@ -1,7 +1,7 @@
 """Layouts as columns: every legal division of one footprint, with the memory that it needs on each device."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -23,20 +23,22 @@ from domain.engine.model import Component
 from domain.engine.parallelism import (
     Degrees,
     Stage,
-    default_stages,
     distinct_stages,
-    division_obstacle,
-    expert_obstacle,
-    expert_parallel_default,
 )
-from domain.quantity import Column
+from domain.quantity import Column, recorded
 
-WIDEST_TENSOR_PARALLEL = 64
-DEEPEST_PIPELINE = 16
-"""Stages beyond which no layout is searched; such pipelines are not run for inference."""
-DEEPEST_WITH_ATTENTION_DATA = 2
 SMALLEST_SEQUENCE_BYTES = 1.0
 """Stands in for nothing where a stage keeps no cache, so that capacity is large and not infinite."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageParts:
+    """Bytes on one device of a stage that do not depend on the accelerator."""
+
+    weights_bytes: float
+    by_component: tuple[tuple[str, float], ...]
+    activations_bytes: float
+    reserve_bytes: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,35 @@ class LayoutTable:
     ranks: Column
     hand_set: Column
     """1 where the stages are not the engine's own division."""
+    preferences: dict[int, Column] = field(default_factory=dict, compare=False)
+    """Places of the layouts in the order of `preference`, by size of the link domain."""
+    parts: dict[int, StageParts] = field(default_factory=dict, compare=False)
+    """What `stage_parts` has returned."""
+
+    def preference(self, domain_devices: int) -> Column:
+        """Place of each layout among its like, worked out once for a size of the link domain.
+
+        First those inside one domain, then without copies of attention, with the engine's own stages, with few.
+        """
+        if domain_devices not in self.preferences:
+            crosses = self.tensor * self.attention_data > domain_devices
+            order = np.lexsort((-self.tensor, self.pipeline, self.hand_set, self.attention_data, crosses))
+            places = np.empty(len(order))
+            places[order] = np.arange(len(order))
+            self.preferences[domain_devices] = places
+        return self.preferences[domain_devices]
+
+    def stage_parts(self, stage: int) -> StageParts:
+        """Return what a stage holds whatever the accelerator, rounded as it is recorded; worked out once."""
+        if stage not in self.parts:
+            shares = ((component, float(column[stage])) for component, column in self.weights.items())
+            self.parts[stage] = StageParts(
+                weights_bytes=recorded(float(self.weights_bytes[stage])),
+                by_component=tuple((component, recorded(value)) for component, value in shares if value),
+                activations_bytes=recorded(float(self.activations_bytes[stage])),
+                reserve_bytes=recorded(float(self.reserve_bytes[stage])),
+            )
+        return self.parts[stage]
 
     def room_bytes(self, usable_bytes: float, memory_fraction: float, engine: ServingEngine) -> Column:
         """Bytes that the cache may have, per stage."""
@@ -95,13 +126,8 @@ def layout_table(footprint: Footprint, keeping: Keeping, degrees: Sequence[Degre
         pipeline=columns[:, 1],
         attention_data=columns[:, 2],
         ranks=columns[:, 0] * columns[:, 1] * columns[:, 2],
-        hand_set=np.array([_is_hand_set(row, keeping.engine) for row in degrees], dtype=np.float64),
+        hand_set=np.array([row.is_hand_set for row in degrees], dtype=np.float64),
     )
-
-
-def _is_hand_set(degrees: Degrees, engine: ServingEngine) -> bool:
-    own = default_stages(sum(degrees.stage_layer_counts), degrees.pipeline, engine)
-    return degrees.stage_layer_counts != own
 
 
 def _division(columns: Column) -> Division[Column]:
@@ -121,44 +147,3 @@ def _content(model: Model, stages: Sequence[Stage]) -> StageContent[Column]:
         is_first=ends[:, 0],
         is_last=ends[:, 1],
     )
-
-
-def searched_layouts(footprint: Footprint, engine: ServingEngine, rank_limit: int) -> tuple[Degrees, ...]:
-    """Every legal layout of one replica up to ``rank_limit`` ranks, with the engine's stages and balanced ones."""
-    model = footprint.model
-    return tuple(
-        layout
-        for tensor in range(1, min(WIDEST_TENSOR_PARALLEL, rank_limit) + 1)
-        if division_obstacle(model, tensor, engine) is None
-        for attention_data in _attention_data_choices(footprint, engine, tensor, rank_limit)
-        if expert_obstacle(model, tensor, attention_data, engine) is None
-        for layout in _pipelines(footprint, engine, tensor, attention_data, rank_limit)
-    )
-
-
-def _attention_data_choices(footprint: Footprint, engine: ServingEngine, tensor: int, rank_limit: int) -> Iterable[int]:
-    has_experts = any(layer.expert_count for layer in footprint.layers)
-    if engine.attention_data_parallel == "none" or not has_experts:
-        return (1,)
-    limit = min(WIDEST_TENSOR_PARALLEL, rank_limit) // tensor
-    return (choice for choice in (1, 2, 4, 8, 16) if choice <= limit)
-
-
-def _pipelines(
-    footprint: Footprint, engine: ServingEngine, tensor: int, attention_data: int, rank_limit: int
-) -> Iterable[Degrees]:
-    depth = DEEPEST_PIPELINE if attention_data == 1 else DEEPEST_WITH_ATTENTION_DATA
-    deepest = min(depth, footprint.model.layer_count, rank_limit // (tensor * attention_data))
-    expert = expert_parallel_default(footprint.model, tensor, attention_data, engine)
-    for stage_count in range(1, (deepest if engine.pipeline_parallel else 1) + 1):
-        for stages in stage_choices(footprint, engine, stage_count):
-            yield Degrees(tensor, stage_count, attention_data, expert, 1, stages)
-
-
-def stage_choices(footprint: Footprint, engine: ServingEngine, stage_count: int) -> tuple[tuple[int, ...], ...]:
-    """The engine's own division and, where it can be set by hand and differs, the balanced one."""
-    default = default_stages(footprint.model.layer_count, stage_count, engine)
-    if stage_count == 1 or not engine.settable_stages:
-        return (default,)
-    balanced = footprint.balanced(stage_count)
-    return (default,) if balanced == default else (default, balanced)

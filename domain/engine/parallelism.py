@@ -54,6 +54,8 @@ class Degrees(NamedTuple):
     expert: int
     decode_context: int
     stage_layer_counts: tuple[int, ...]
+    is_hand_set: bool = False
+    """Whether the stages are not the engine's own division."""
 
     @property
     def rank_count(self) -> int:

@@ -12,6 +12,9 @@ from domain.engine.layout_table import LayoutTable
 from domain.engine.setting import Setting
 from domain.quantity import Column
 
+IDLE_SCALE = float(1 << 30)
+"""Idle ranks count only between layouts that need the same number."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
@@ -61,7 +64,7 @@ def replicas_for(evaluation: Evaluation) -> Column:
 def smallest_by_memory(search: Search) -> Deployment | None:
     """The fewest accelerators on any legal layout, whatever the nodes."""
     cards = np.ceil(search.table.ranks * search.replicas / search.devices_per_card)
-    row = best_row((cards, *_preference(search)), cards <= search.accelerator_limit)
+    row = best_row(cards, table_preference(search), cards <= search.accelerator_limit)
     if row is None:
         return None
     group = float(search.table.tensor[row] * search.table.attention_data[row]) / search.devices_per_card
@@ -96,7 +99,7 @@ def _on_nodes(search: Search, node: Node, *, allow_marginal: bool) -> Deployment
     if not allow_marginal:
         allowed &= search.room.least_fraction >= MARGINAL_ROOM_FRACTION
     idle = np.where(allowed, ranks, 0.0) % table.ranks
-    row = best_row((ranks, idle, *_preference(search)), allowed)
+    row = best_row(ranks + idle / IDLE_SCALE, table_preference(search), allowed)
     if row is None:
         return None
     count = int(ranks[row]) // search.devices_per_card
@@ -105,8 +108,6 @@ def _on_nodes(search: Search, node: Node, *, allow_marginal: bool) -> Deployment
     return judged(search.evaluation, row, place)
 
 
-def _preference(search: Search) -> tuple[Column, ...]:
-    """Order of layouts of one size: inside one link domain, no copies of attention, own stages, few stages."""
-    table = search.table
-    crosses = (table.tensor * table.attention_data > search.domain_devices).astype(np.float64)
-    return crosses, table.attention_data, table.hand_set, table.pipeline, -table.tensor
+def table_preference(search: Search) -> Column:
+    """Places of the layouts in the order in which equals are preferred."""
+    return search.table.preference(search.domain_devices)

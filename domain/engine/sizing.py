@@ -8,7 +8,8 @@ from domain.catalog.serving_engine import ServingEngine
 from domain.engine.deployment import Candidate, Deployment, Rejection, SizeRequest
 from domain.engine.explaining import link_reasons
 from domain.engine.judging import Room, evaluated
-from domain.engine.layout_table import LayoutTable, layout_table, searched_layouts
+from domain.engine.layout_search import Group, legal_groups, searched_layouts
+from domain.engine.layout_table import LayoutTable, layout_table
 from domain.engine.parallelism import Degrees
 from domain.engine.placement import Search, replicas_for, smallest_by_memory, smallest_deployable
 from domain.engine.precision import RefusedFormat, Way
@@ -40,14 +41,17 @@ class Sizing:
         self._study = study
         self._request = request
         self._with_mtp = with_mtp
-        self._layouts: dict[tuple[str, str, int], tuple[Degrees, ...]] = {}
-        self._tables: dict[tuple[str, str, str, str, int], LayoutTable] = {}
+        self._most_devices = 1
+        self._layouts: dict[tuple[str, str], tuple[Degrees, ...]] = {}
+        self._groups: dict[tuple[str, str, int], tuple[Group, ...]] = {}
+        self._tables: dict[tuple[str, str, str, str], LayoutTable] = {}
         self._nodes: dict[str, list[Node]] = {}
         for node in study.catalog.nodes.values():
             self._nodes.setdefault(node.accelerator, []).append(node)
 
     def on(self, accelerators: tuple[Accelerator, ...]) -> Sized:
         """Return the candidates and rejections on ``accelerators``."""
+        self._most_devices = max((one.devices_per_card for one in accelerators), default=1)
         found = [outcome for accelerator in accelerators for outcome in self._on_one(accelerator)]
         return Sized(
             candidates=tuple(outcome for outcome in found if isinstance(outcome, Candidate)),
@@ -119,7 +123,6 @@ class Sizing:
             f"{engine.id}@{engine.version}",
             setting.cache_format,
             limits.card_class,
-            setting.accelerator.devices_per_card,
         )
         if key not in self._tables:
             load = self._request.load
@@ -130,12 +133,18 @@ class Sizing:
         return self._tables[key]
 
     def _legal_layouts(self, setting: Setting, engine: ServingEngine) -> tuple[Degrees, ...]:
-        devices = setting.accelerator.devices_per_card
-        key = (setting.way.number_format, engine.id, devices)
+        key = (setting.way.number_format, engine.id)
         if key not in self._layouts:
-            limit = self._request.max_accelerator_count * devices
-            self._layouts[key] = searched_layouts(setting.footprint, engine, limit)
+            limit = self._request.max_accelerator_count * self._most_devices
+            groups = self._legal_groups(engine, limit)
+            self._layouts[key] = searched_layouts(setting.footprint, engine, groups, limit)
         return self._layouts[key]
+
+    def _legal_groups(self, engine: ServingEngine, limit: int) -> tuple[Group, ...]:
+        key = (engine.id, engine.version, limit)
+        if key not in self._groups:
+            self._groups[key] = legal_groups(self._study.model, engine, limit)
+        return self._groups[key]
 
 
 def _refused(accelerator: Accelerator, refused: RefusedFormat) -> Rejection:

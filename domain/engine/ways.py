@@ -1,6 +1,5 @@
 """Every way to run a model on an accelerator under a policy, ordered and explained."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from domain.catalog.accelerator import Accelerator
@@ -38,6 +37,7 @@ class PrecisionResolver:
         self._parts = weight_parts(model)
         self._sizes: dict[str, float] = {}
         self._rows: dict[tuple[str, str], list[FormatSupport]] = {}
+        self._supports: dict[tuple[str, str, str, Path], tuple[EngineSupport, ...]] = {}
         for row in catalog.format_support:
             self._rows.setdefault((row.generation, row.number_format), []).append(row)
 
@@ -51,6 +51,17 @@ class PrecisionResolver:
     def support_rows(self, generation: str, number_format: NumberFormat) -> tuple[FormatSupport, ...]:
         """What is known of a format on a generation, over all engines."""
         return tuple(self._rows.get((generation, number_format.id), ()))
+
+    def support(self, accelerator: Accelerator, number_format: NumberFormat, path: Path) -> tuple[EngineSupport, ...]:
+        """What each engine that runs on the accelerator is known to do with the format; once for a generation."""
+        key = (accelerator.vendor, accelerator.generation, number_format.id, path)
+        if key not in self._supports:
+            rows = self.support_rows(accelerator.generation, number_format)
+            self._supports[key] = tuple(
+                _engine_support(engine, number_format, path, tuple(row for row in rows if row.engine == engine.id))
+                for engine in runnable_engines(self.catalog, accelerator)
+            )
+        return self._supports[key]
 
     def resolve(self, accelerator: Accelerator, policy: Policy, asked: str | None = None) -> PrecisionAnswer:
         """Return every way to run the model on ``accelerator``, best first, and every format that is refused.
@@ -177,7 +188,7 @@ def _way(question: _Question, number_format: NumberFormat, arithmetic: Arithmeti
         compute_type=arithmetic.compute_type,
         weights_bytes=size_bytes,
         peak_flops_per_s=peak,
-        engines=tuple(_support(question, number_format, path)),
+        engines=question.resolver.support(question.accelerator, number_format, path),
         requires=_requirement(question, number_format, arithmetic),
         sentence=_sentence(question, number_format, arithmetic, size_bytes),
     )
@@ -231,12 +242,6 @@ def runnable_engines(catalog: Catalog, accelerator: Accelerator) -> tuple[Servin
 def runs_on(engine: ServingEngine, accelerator: Accelerator) -> bool:
     """Whether the engine is made for this vendor and generation."""
     return accelerator.vendor in engine.vendors and accelerator.generation not in engine.excluded_generations
-
-
-def _support(question: _Question, number_format: NumberFormat, path: Path) -> Iterator[EngineSupport]:
-    rows = question.rows(number_format)
-    for engine in runnable_engines(question.resolver.catalog, question.accelerator):
-        yield _engine_support(engine, number_format, path, tuple(row for row in rows if row.engine == engine.id))
 
 
 def _engine_support(

@@ -11,7 +11,7 @@ from domain.catalog.model import DenseFeedForward, Layer, LinearAttention, Mixtu
 from domain.catalog.serving_engine import ServingEngine
 from domain.engine.answer import CheckRequest, Layout, SizeRequest, check, size
 from domain.engine.footprint import Footprint
-from domain.engine.layout_table import searched_layouts
+from domain.engine.layout_search import legal_groups, searched_layouts
 from domain.engine.parallelism import (
     balanced_stages,
     default_stages,
@@ -28,6 +28,10 @@ LARGE = [model for model in MODELS if catalog().models[model].layer_count >= 16]
 V3 = "deepseek-ai/DeepSeek-V3"
 ENGINES = ("vllm", "sglang", "tensorrt_llm", "llama_cpp", "vllm_ascend", "mindie")
 BISECTED = 1.0 + 1e-3
+
+
+def searched(footprint, engine, limit):
+    return searched_layouts(footprint, engine, legal_groups(footprint.model, engine, limit), limit)
 
 
 def engine_of(name: str) -> ServingEngine:
@@ -173,7 +177,7 @@ def is_legal(model: Model, layout: Layout, engine: ServingEngine) -> bool:
 @settings(deadline=None, max_examples=60)
 def test_every_layout_that_is_searched_is_legal_and_searched_once(model, engine, limit):
     footprint, known = footprint_of(model), engine_of(engine)
-    found = searched_layouts(footprint, known, limit)
+    found = searched(footprint, known, limit)
     assert len(set(found)) == len(found)
     for degrees in found:
         assert degrees.rank_count <= limit
@@ -184,7 +188,7 @@ def test_every_layout_that_is_searched_is_legal_and_searched_once(model, engine,
 @settings(deadline=None, max_examples=60)
 def test_every_legal_pair_of_tensor_and_pipeline_degrees_is_searched(model, engine, limit):
     footprint, known = footprint_of(model), engine_of(engine)
-    found = {(one.tensor, one.pipeline) for one in searched_layouts(footprint, known, limit) if one.attention_data == 1}
+    found = {(one.tensor, one.pipeline) for one in searched(footprint, known, limit) if one.attention_data == 1}
     for tensor in range(1, limit + 1):
         alone = expert_obstacle(footprint.model, tensor, 1, known)
         is_possible = division_obstacle(footprint.model, tensor, known) or alone
@@ -281,7 +285,7 @@ def test_an_engine_that_spreads_no_experts_divides_their_widths():
     model = catalog().models["Qwen/Qwen3-30B-A3B"]
     assert expert_obstacle(model, 512, 1, engine_of("vllm")) is not None
     assert expert_parallel_default(model, 8, 1, engine_of("llama_cpp")) == 1
-    assert {one.expert for one in searched_layouts(footprint_of(model.id), engine_of("llama_cpp"), 64)} == {1}
+    assert {one.expert for one in searched(footprint_of(model.id), engine_of("llama_cpp"), 64)} == {1}
 
 
 def test_decode_context_parallel_runs_up_to_the_copies_of_the_cache():
