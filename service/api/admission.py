@@ -86,6 +86,8 @@ class Admission(grpc.aio.ServerInterceptor):
             CURRENT.set(caller)
             structlog.contextvars.bind_contextvars(subject=caller.subject, workspace=caller.workspace)
             refuse_invalid(request)
+            if plan_id := getattr(request, "plan_id", ""):
+                structlog.contextvars.bind_contextvars(plan_id=plan_id)
         return await _within_deadline(method(request, context), context)
 
 

@@ -105,7 +105,7 @@ class Server:
         if self.stopped.is_set():
             return
         self.stopped.set()
-        log.info("server.drained", grace_s=self.drain_s)
+        log.info("drain.started", grace_s=self.drain_s)
         self.readiness.cancel()
         await self.health.enter_graceful_shutdown()
         # Calls that are on their way would be cancelled, which no client tries again.

@@ -1,9 +1,11 @@
 """Plans over a real channel: what is kept, what is refused, and that nothing happens twice."""
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 from tonnage.v1 import deployment_pb2 as part
@@ -251,3 +253,17 @@ async def test_a_refused_write_leaves_nothing_behind(planner):
     request.expected_revision = 2
     accepted = await planner.call(planner.plans.RevisePlan, request)
     assert accepted.outcome.changed
+
+
+async def test_a_call_that_was_cut_off_can_be_sent_again(planner):
+    requests = [drafting(name=f"plan {number}") for number in range(40)]
+
+    async def cut_off(request: pb.DraftPlanRequest, after_s: float) -> None:
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            await planner.call(planner.plans.DraftPlan, request, after_s)
+
+    await asyncio.gather(*(cut_off(request, 0.002 * number) for number, request in enumerate(requests)))
+    answers = [await planner.call(planner.plans.DraftPlan, request) for request in requests]
+    assert [answer.outcome.revision for answer in answers] == [2] * 40
+    listed = await planner.call(planner.plans.ListPlans, pb.ListPlansRequest(page_size=100))
+    assert {plan.plan_id for plan in listed.plans} == {answer.plan.plan_id for answer in answers}

@@ -114,6 +114,16 @@ async def test_more_calls_than_the_limit_are_shed(settings, catalog, store):
     assert codes == {StatusCode.RESOURCE_EXHAUSTED}
 
 
+async def test_two_servers_share_one_port(settings, catalog, store):
+    async with calling(settings, catalog, store) as (first, caller):
+        same = replace(settings, listen=f"127.0.0.1:{first.port}")
+        async with calling(same, catalog, store) as (second, other):
+            assert second.port == first.port
+            drafted = await caller.draft()
+            found = await other.call(other.plans.GetPlan, pb.GetPlanRequest(plan_id=drafted.plan.plan_id))
+            assert found.plan == drafted.plan
+
+
 async def test_without_credentials_the_door_opens_only_in_development(settings, catalog, store):
     with pytest.raises(CredentialsMissing):
         async with serving(replace(settings, development=False), catalog, store):
