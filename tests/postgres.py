@@ -72,7 +72,16 @@ def running(choice: Choice) -> Iterator[str]:
                 yield container.get_connection_url()
         case "embedded":
             with embedded() as server:
+                _hurry(server.admin_url)
                 yield server.admin_url
+
+
+def _hurry(admin_url: str) -> None:
+    """Let the shared server not wait for the disk: tests that kill a server start one of their own."""
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+        connection.execute("SELECT pg_reload_conf()")
 
 
 @contextmanager

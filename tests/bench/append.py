@@ -6,17 +6,20 @@ and hash chain, keep the read models; a plain insert is one row of the same size
 """
 
 import asyncio
+import operator
 import os
 import re
 import statistics
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
+import uvloop
 
 from domain.planning.plan import INITIAL, decide
 from service.store import Store
@@ -43,10 +46,8 @@ class Figures:
     commands: dict[int, float]
     """By number of concurrent writers."""
 
-    @property
-    def ratios(self) -> dict[int, float]:
-        """Commands as a share of plain inserts."""
-        return {writers: rate / self.reference for writers, rate in self.commands.items()}
+    ratios: dict[int, float]
+    """Median over the rounds of commands as a share of the same round's plain inserts."""
 
 
 def reference(server: EmbeddedPostgres, row: str) -> float:
@@ -113,4 +114,17 @@ async def measure() -> Figures:
     return Figures(
         reference=statistics.median(references),
         commands={writers: statistics.median(found) for writers, found in rates.items()},
+        ratios={
+            writers: statistics.median(map(operator.truediv, found, references)) for writers, found in rates.items()
+        },
     )
+
+
+def report() -> Iterator[str]:
+    """Yield one line per figure."""
+    figures = uvloop.run(measure())
+    yield f"plain inserts, {REFERENCE_CLIENTS} clients of pgbench:   {figures.reference:8.0f} /s"
+    for writers, rate in figures.commands.items():
+        ratio = figures.ratios[writers]
+        yield f"commands, {writers:2} concurrent writers:      {rate:8.0f} /s   {ratio:.2f} of plain inserts"
+    yield f"bar at 8 writers:                    {BAR:>20.2f} of plain inserts"
