@@ -158,8 +158,8 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
     return [
         ("grpc.max_receive_message_length", settings.message_limit_bytes),
         ("grpc.max_send_message_length", LONGEST_ANSWER_BYTES),
-        # Several processes may listen on one port; the system deals connections out.
-        ("grpc.so_reuseport", 1),
+        # Several processes on one database may listen on one port; the system deals connections out.
+        ("grpc.so_reuseport", int(settings.database_url is not None)),
         # Proxies forget connections that idle; connections that live long miss new replicas.
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),

@@ -57,8 +57,10 @@ class ServerProcess:
         await self._process.wait()
 
     async def close(self) -> None:
-        """Hang up."""
+        """Hang up, and leave no process behind."""
         await self._channel.close()
+        if self._process is not None and self._process.returncode is None:
+            await self.kill()
 
     async def draft(self, plan_id: UUID, request_id: UUID) -> Acknowledged:
         """Draft a plan."""
@@ -91,8 +93,10 @@ async def survive(*, kill_count: int, command_count: int) -> None:
         database = Cluster(server.admin_url).create("ordeal")
         process = ServerProcess(database.service_url)
         ordeal = Ordeal(service=process, server=server, chance=random.Random(11))
-        await ordeal.run(kill_count=kill_count, command_count=command_count)
-        await process.close()
+        try:
+            await ordeal.run(kill_count=kill_count, command_count=command_count)
+        finally:
+            await process.close()
         assert len(ordeal.acknowledged) >= command_count
         async with await Store.open(database.service_url) as store:
             await require_whole(store, ordeal, "default")

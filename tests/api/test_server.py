@@ -22,7 +22,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from tonnage.v1 import plan_pb2 as pb
 
 from service.api.server import Server
-from service.settings import CredentialsMissing
+from service.settings import AddressTaken, CredentialsMissing
 from service.store import Store
 from service.store.embedded import EmbeddedPostgres
 from service.store.migration import migrate
@@ -114,14 +114,22 @@ async def test_more_calls_than_the_limit_are_shed(settings, catalog, store):
     assert codes == {StatusCode.RESOURCE_EXHAUSTED}
 
 
-async def test_two_servers_share_one_port(settings, catalog, store):
-    async with calling(settings, catalog, store) as (first, caller):
-        same = replace(settings, listen=f"127.0.0.1:{first.port}")
+async def test_two_servers_on_one_database_share_one_port(settings, catalog, store, database):
+    given = replace(settings, database_url=database.service_url)
+    async with calling(given, catalog, store) as (first, caller):
+        same = replace(given, listen=f"127.0.0.1:{first.port}")
         async with calling(same, catalog, store) as (second, other):
             assert second.port == first.port
             drafted = await caller.draft()
             found = await other.call(other.plans.GetPlan, pb.GetPlanRequest(plan_id=drafted.plan.plan_id))
             assert found.plan == drafted.plan
+
+
+async def test_a_server_with_a_database_of_its_own_shares_no_port(settings, catalog, store):
+    async with serving(settings, catalog, store) as first:
+        with pytest.raises(AddressTaken):
+            async with serving(replace(settings, listen=f"127.0.0.1:{first.port}"), catalog, store):
+                pass
 
 
 async def test_without_credentials_the_door_opens_only_in_development(settings, catalog, store):
