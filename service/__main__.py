@@ -65,6 +65,8 @@ def serve_until_told(*, demonstrate: bool) -> int:
         settings = Settings.from_environment()
         keep_journal(log_format=settings.log_format, is_quiet=demonstrate)
         refuse_open_door(settings)
+        if demonstrate and not settings.development:
+            return _complain("--demonstrate calls without credentials: it needs TONNAGE_DEVELOPMENT=1.", BAD_INPUT)
         with database(settings) as url:
             uvloop.run(serve(settings, url, demonstrate=demonstrate))
     except SettingsRefused as refused:

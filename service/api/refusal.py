@@ -5,7 +5,7 @@ exception that the table does not have is a bug: logged in full, answered withou
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -27,9 +27,9 @@ from service.store import refusal as store
 
 DOMAIN = "tonnage"
 RETRY_AFTER = timedelta(seconds=1)
-LONGEST_TEXT = 400
-"""Trailing metadata holds about 8 KB in all."""
-MOST_VIOLATIONS = 15
+LONGEST_TEXT_BYTES = 400
+LARGEST_VIOLATIONS_BYTES = 3_000
+"""Clients take about 8 KB of trailing metadata, in which details stand in Base64."""
 
 log = structlog.get_logger()
 
@@ -101,19 +101,22 @@ def _status(code: StatusCode, message: str, details: Iterable[Message]) -> Statu
 
 def _advice(raised: Exception, code: StatusCode) -> Iterator[Message]:
     if violations := tuple(_violations(raised)):
-        kept = violations[:MOST_VIOLATIONS]
-        if len(violations) > len(kept):
-            kept = (*kept, ("", f"and {len(violations) - len(kept)} more"))
-        yield BadRequest(
-            field_violations=[
-                BadRequest.FieldViolation(field=_short(field), description=_short(description))
-                for field, description in kept
-            ]
-        )
+        yield _bad_request(violations)
     if code is StatusCode.UNAVAILABLE:
         delay = Duration()
         delay.FromTimedelta(getattr(raised, "retry_after", RETRY_AFTER))
         yield RetryInfo(retry_delay=delay)
+
+
+def _bad_request(violations: Sequence[tuple[str, str]]) -> BadRequest:
+    """Return every violation, or as many as a client takes and how many more there are."""
+    bad = BadRequest()
+    for count, (field, description) in enumerate(violations):
+        if bad.ByteSize() > LARGEST_VIOLATIONS_BYTES:
+            bad.field_violations.add(description=f"and {len(violations) - count} more")
+            break
+        bad.field_violations.add(field=_short(field), description=_short(description))
+    return bad
 
 
 def _violations(raised: Exception) -> Iterator[tuple[str, str]]:
@@ -139,4 +142,7 @@ def _metadata(raised: Exception) -> Iterator[tuple[str, str]]:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
+    content = text.encode(errors="replace")
+    if len(content) <= LONGEST_TEXT_BYTES:
+        return text
+    return f"{content[:LONGEST_TEXT_BYTES].decode(errors='ignore')}…"

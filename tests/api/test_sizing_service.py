@@ -83,3 +83,18 @@ async def test_what_makes_no_question_is_refused_by_field(planner, field, given)
     refused = await planner.refused(planner.sizing.CheckDeployment, request)
     assert (refused.code, refused.reason) == (StatusCode.INVALID_ARGUMENT, "QUESTION_REFUSED")
     assert field in refused.fields
+
+
+async def test_more_that_is_wrong_than_a_client_takes_is_counted(planner):
+    strangers = [str(number) + "\U0001f4a5" * 90 for number in range(200)]
+    request = pb.SizeDeploymentRequest(model="\U0001f4a5" * 200, accelerators=strangers)
+    refused = await planner.refused(planner.sizing.SizeDeployment, request)
+    assert (refused.code, refused.reason) == (StatusCode.INVALID_ARGUMENT, "QUESTION_REFUSED")
+    assert refused.fields
+
+
+async def test_every_rule_that_is_broken_fits_into_one_refusal(planner):
+    request = pb.SizeDeploymentRequest(model=R1, accelerators=[""] * 150)
+    refused = await planner.refused(planner.sizing.SizeDeployment, request)
+    assert (refused.code, refused.reason) == (StatusCode.INVALID_ARGUMENT, "REQUEST_INVALID")
+    assert "more" in refused.fields[""]

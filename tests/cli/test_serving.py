@@ -164,6 +164,33 @@ def test_without_credentials_or_development_it_does_not_start(tmp_path):
     assert "TONNAGE_TLS_CERTIFICATE" in done.stderr
 
 
+def test_a_secured_server_takes_callers_with_certificates(state, tmp_path):
+    folder, address = Path(__file__).parents[1] / "data" / "tls", free_address()
+    tls = {"CERTIFICATE": folder / "server.pem", "KEY": folder / "server.key", "CLIENT_CA": folder / "ca.pem"}
+    environment = os.environ | {f"TONNAGE_TLS_{name}": str(path) for name, path in tls.items()}
+    environment |= {"TONNAGE_STATE_DIR": str(state), "TONNAGE_LISTEN": address, "TONNAGE_DEVELOPMENT": "0"}
+    journal = tmp_path / "journal"
+    with journal.open("w") as output:
+        process = subprocess.Popen([sys.executable, "-m", "service"], env=environment, stderr=output)
+    try:
+        while '"event": "server.started"' not in journal.read_text():
+            assert process.poll() is None, journal.read_text()
+            time.sleep(0.05)
+        files = [str(folder / name) for name in ("ca.pem", "pia.pem", "pia.key")]
+        server = ["--server", address.replace("127.0.0.1", "localhost")]
+        drafting = ["plan", "draft", "secured", "-m", "DeepSeek-R1", "-a", "h200", "-n", "8", *server]
+        let_in = subprocess.run(
+            [TONNAGE, "--tls", *files, *drafting], capture_output=True, text=True, check=False, timeout=LIMIT_S
+        )
+        turned_away = subprocess.run([TONNAGE, *drafting], capture_output=True, text=True, check=False, timeout=LIMIT_S)
+    finally:
+        process.terminate()
+        process.wait(LIMIT_S)
+    assert let_in.stdout.startswith("Recorded: secured, revision 2"), let_in.stderr
+    assert turned_away.returncode == 1
+    assert '"subject": "pia"' in journal.read_text()
+
+
 def test_a_bad_setting_is_named_before_anything_starts(tmp_path):
     command = [sys.executable, "-m", "service"]
     environment = os.environ | {"TONNAGE_LISTEN": "nowhere", "TONNAGE_STATE_DIR": str(tmp_path)}
