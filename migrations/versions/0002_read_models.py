@@ -45,6 +45,8 @@ CREATE TABLE plans (
 CREATE UNIQUE INDEX plans_created_idx ON plans (workspace, created_position);
 CREATE INDEX plans_model_idx ON plans (workspace, model, created_position);
 CREATE INDEX plans_planner_idx ON plans (workspace, planner, created_position);
+CREATE INDEX plans_status_idx ON plans (workspace, status, created_position);
+CREATE INDEX plans_catalog_idx ON plans (workspace, catalog_digest, created_position);
 
 CREATE TABLE plan_accelerators (
     workspace text NOT NULL,

@@ -11,6 +11,8 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -60,7 +62,7 @@ class EmbeddedPostgres:
         account = unprivileged_account()
         state = reachable_state(state, account)
         began = time.monotonic()
-        with _locked(state / "start.lock"):
+        with _alone(state / "start.lock"):
             server = cls(
                 account=account,
                 binaries=reachable_binaries(state, account),
@@ -102,7 +104,7 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Stop the server, unless another process still uses it."""
-        with _locked(self.state / "start.lock"):
+        with _alone(self.state / "start.lock"):
             fcntl.flock(self.in_use, fcntl.LOCK_UN)
             try:
                 fcntl.flock(self.in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -272,15 +274,9 @@ def _processes() -> list[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
-class _locked:  # noqa: N801 - used as a statement: with _locked(path)
-    """Hold the lock file ``path`` alone."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        self._file = self._path.open("a")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path``, as the only process."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -130,6 +130,8 @@ plans = sa.Table(
     sa.Index("plans_created_idx", "workspace", "created_position", unique=True),
     sa.Index("plans_model_idx", "workspace", "model", "created_position"),
     sa.Index("plans_planner_idx", "workspace", "planner", "created_position"),
+    sa.Index("plans_status_idx", "workspace", "status", "created_position"),
+    sa.Index("plans_catalog_idx", "workspace", "catalog_digest", "created_position"),
 )
 
 plan_accelerators = sa.Table(
