@@ -5,6 +5,7 @@ from typing import Generic
 
 from domain.catalog.model import CompressedAttention, LatentAttention, Layer, LinearAttention, SelfAttention
 from domain.catalog.serving_engine import ServingEngine
+from domain.engine.collectives import expert_exchange_bytes, ring_all_reduce_bytes
 from domain.engine.footprint import Footprint, LayerFootprint, Share
 from domain.engine.memory import Division, Keeping, divisor
 from domain.engine.model import CachePart
@@ -77,7 +78,14 @@ def step_work(
     expert_layers = float(sum(layer.layer_count for layer in footprint.layers if layer.expert_count))
     hidden_bytes = footprint.model.hidden_size * HIDDEN_ELEMENT_BYTES
     chosen = max((layer.experts_per_token for layer in footprint.layers), default=0)
-    ring = READ_AND_WRITE * (division.tensor_parallel - 1.0) / division.tensor_parallel
+    sent = ring_all_reduce_bytes(tokens * hidden_bytes, division.tensor_parallel)
+    exchanged = expert_exchange_bytes(
+        tokens,
+        zero + chosen,
+        zero + footprint.model.hidden_size,
+        zero + HIDDEN_ELEMENT_BYTES,
+        zero + HIDDEN_ELEMENT_BYTES,
+    )
     is_tensor = smaller(division.tensor_parallel - 1.0, zero + 1.0)
     is_spread = smaller(everyone - 1.0, zero + 1.0)
     return StepWork(
@@ -87,9 +95,9 @@ def step_work(
         routed_experts=_experts(footprint, division, tokens),
         output_head=_head(footprint, division, batch, keeping.engine),
         tensor_messages=is_tensor * MESSAGES_PER_LAYER * layer_count,
-        tensor_message_bytes=ring * MESSAGES_PER_LAYER * layer_count * tokens * hidden_bytes,
+        tensor_message_bytes=MESSAGES_PER_LAYER * layer_count * sent,
         expert_messages=is_spread * READ_AND_WRITE * expert_layers,
-        expert_message_bytes=is_spread * READ_AND_WRITE * expert_layers * tokens * chosen * hidden_bytes,
+        expert_message_bytes=is_spread * expert_layers * exchanged,
         stage_messages=stages - 1.0 + zero,
         stage_message_bytes=(stages - 1.0) * tokens * hidden_bytes,
         sequences=batch.decode_sequences * everyone,
