@@ -21,6 +21,7 @@ from domain.engine.request_stream import (
     lognormal_lengths,
     open_loop,
     poisson,
+    uniform_lengths,
 )
 from domain.engine.scheduler import Scheduler
 from domain.engine.simulation import RequestNeverFits, simulate
@@ -404,6 +405,14 @@ def test_lognormal_lengths_have_mean_and_spread_and_differ_between_seeds_in_orde
     assert one.std() / one.mean() == pytest.approx(0.6, rel=0.02)
     assert (one != other).any()
     assert (np.sort(one) == np.sort(other)).all()
+
+
+def test_uniform_lengths_have_mean_and_ends():
+    lengths = uniform_lengths(1000, mean_tokens=900.0, half_width_fraction=1 / 9, seed=1)
+    assert lengths.mean() == pytest.approx(900, abs=1e-2)
+    assert (lengths.min(), lengths.max()) == (800, 1000)
+    assert (lengths[:500] < 900).any()
+    assert (lengths[:500] > 900).any()
 
 
 @pytest.mark.parametrize("variation", [0.0, 0.5, 1.0, 3.0])
