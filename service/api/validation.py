@@ -1,10 +1,12 @@
 """The rules that stand in the protos, applied: every field that breaks one is named at once."""
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import Message
-from protovalidate import Validator
+
+if TYPE_CHECKING:
+    from protovalidate import Validator
 
 
 class RequestInvalid(Exception):
@@ -25,7 +27,9 @@ def refuse_invalid(request: Message) -> None:
 
 
 @cache
-def _validator() -> Validator:
+def _validator() -> "Validator":
+    from protovalidate import Validator  # noqa: PLC0415 - a command line that only helps does without
+
     return Validator()
 
 

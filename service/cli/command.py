@@ -6,9 +6,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from domain.catalog.refusal import NotInCatalog
-from domain.engine.question import QuestionRefused
-from service.api.validation import RequestInvalid
 from service.cli import accuracy_command, catalog_command, estimate_command, plan_command, serve_command, sizing_command
 from service.cli.door import CERTIFICATE, NeedsServer, ServerRefused
 from service.cli.names import NameNotUnderstood
@@ -16,7 +13,7 @@ from service.cli.request import TimeNotUnderstood
 
 FAILED, BAD_INPUT = 1, 2
 
-BAD = (NameNotUnderstood, NeedsServer, NotInCatalog, QuestionRefused, RequestInvalid, TimeNotUnderstood)
+BAD = (NameNotUnderstood, NeedsServer, TimeNotUnderstood)
 
 PLAN = typer.Typer(help="Keep plans on a server: draft, revise, approve, retire, show, list.", no_args_is_help=True)
 PLAN.command("draft")(plan_command.draft)
@@ -75,22 +72,33 @@ def run() -> None:
     try:
         APP(prog_name="tonnage")
     except BAD as refused:
-        _end(_lines(refused), BAD_INPUT)
+        _end(str(refused).split("\n"), BAD_INPUT)
     except ServerRefused as refused:
         _end(str(refused).split("\n"), BAD_INPUT if refused.is_bad_input else FAILED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(FAILED)
+    except Exception as raised:
+        if (lines := _refused_by_engine(raised)) is None:
+            raise
+        _end(lines, BAD_INPUT)
 
 
-def _lines(refused: Exception) -> list[str]:
-    match refused:
+def _refused_by_engine(raised: Exception) -> list[str] | None:
+    """Return what the catalog, the engine or the contract's rules say against the question; None for a bug."""
+    from domain.catalog.refusal import NotInCatalog  # noqa: PLC0415 - only where something went wrong
+    from domain.engine.question import QuestionRefused  # noqa: PLC0415 - as above
+    from service.api.validation import RequestInvalid  # noqa: PLC0415 - as above
+
+    match raised:
         case QuestionRefused():
-            return [str(field) for field in refused.fields]
+            return [str(field) for field in raised.fields]
         case RequestInvalid():
-            return [f"{field}: {description}" for field, description in refused.violations]
+            return [f"{field}: {description}" for field, description in raised.violations]
+        case NotInCatalog():
+            return [str(raised)]
         case _:
-            return str(refused).split("\n")
+            return None
 
 
 def _end(lines: list[str], code: int) -> NoReturn:

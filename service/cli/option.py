@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from domain.engine.answer import Policy
+from domain.engine.precision import Policy
 
 SERVER = "127.0.0.1:7433"
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 from tonnage.v1 import sizing_pb2 as pb
 
-from domain.engine.answer import CheckAnswer, PrecisionAnswer, SizeAnswer
 from service.api.conversion import value_of
 from service.cli import option
 from service.cli.door import Door, InProcess, Remote
@@ -35,7 +34,8 @@ def precision(
     json: option.Json = False,
 ) -> None:
     """Show every way to run a model on an accelerator, best first, and what is refused."""
-    from service.cli.precision_report import show_precision  # noqa: PLC0415 - --json needs no tables
+    from domain.engine.answer import PrecisionAnswer  # noqa: PLC0415 - --help needs no engine
+    from service.cli.precision_report import show_precision  # noqa: PLC0415 - as above
 
     door = door_to(server)
     response = door.ask(precision_request(door, model, accelerator, policy), pb.ResolvePrecisionResponse)
@@ -71,7 +71,8 @@ def check(
     json: option.Json = False,
 ) -> None:
     """Say whether fixed hardware holds a model and a load, by how much, and what would."""
-    from service.cli.check_report import show_check  # noqa: PLC0415 - --json needs no tables
+    from domain.engine.answer import CheckAnswer  # noqa: PLC0415 - --help needs no engine
+    from service.cli.check_report import show_check  # noqa: PLC0415 - as above
 
     wishes = typed(context.params, accelerators=(accelerator,))
     door = door_to(server)
@@ -102,7 +103,8 @@ def size(
     json: option.Json = False,
 ) -> None:
     """Find the smallest deployments that hold a model and a load, per accelerator and precision."""
-    from service.cli.size_report import show_size  # noqa: PLC0415 - --json needs no tables
+    from domain.engine.answer import SizeAnswer  # noqa: PLC0415 - --help needs no engine
+    from service.cli.size_report import show_size  # noqa: PLC0415 - as above
 
     wishes = typed(context.params, accelerators=tuple(accelerator or ()))
     door = door_to(server)
