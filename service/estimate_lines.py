@@ -8,9 +8,7 @@ from typing import Any, cast, get_args, get_type_hints
 import orjson
 
 from domain.catalog.release import Catalog
-from domain.engine.estimate import EstimateAnswer, EstimateRequest
-from domain.engine.estimating import estimate
-from domain.engine.question import FieldRefusal, QuestionRefused
+from domain.engine.answer import EstimateAnswer, EstimateRequest, FieldRefusal, QuestionRefused, estimate
 
 HINTS = get_type_hints(EstimateRequest)
 REQUIRED = tuple(field.name for field in fields(EstimateRequest) if field.default is MISSING and field.name != "id")

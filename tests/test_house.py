@@ -23,7 +23,7 @@ MAXIMUM_FILE_LINES = 400
 
 # They say where code was put, not what it is.
 EMPTY_NAMES = frozenset({"utils", "helpers", "common", "base", "core", "misc", "manager", "handler", "processor"})
-NUMERICAL_LIBRARIES = frozenset({"numpy"})
+NUMERICAL_LIBRARIES = {"numba", "numpy"}
 
 # Where an index was reached, or where somebody's checkout lay, is nobody else's concern.
 PACKAGE_INDEX = re.compile(r"\b(pypi|pythonhosted|npmjs)\.(org|com|io)\b|--(extra-)?index-url|--find-links")

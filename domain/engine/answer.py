@@ -19,6 +19,8 @@ from domain.engine.deployment import (
     SizeRequest,
     Verdict,
 )
+from domain.engine.estimate import EstimateAnswer, EstimateRequest
+from domain.engine.estimating import estimate
 from domain.engine.explaining import (
     DEEPEST_SEARCHED,
     SPEED_NOT_JUDGED,
@@ -54,6 +56,8 @@ __all__ = [
     "CheckRequest",
     "Deployment",
     "EngineSupport",
+    "EstimateAnswer",
+    "EstimateRequest",
     "FieldRefusal",
     "Layout",
     "Load",
@@ -71,6 +75,7 @@ __all__ = [
     "Way",
     "check",
     "check_column",
+    "estimate",
     "resolve_precision",
     "size",
 ]

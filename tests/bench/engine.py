@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from domain.catalog.release import Catalog
-from domain.engine.answer import CheckRequest, Load, SizeRequest, check, check_column, size
+from domain.engine.answer import CheckRequest, EstimateRequest, Load, SizeRequest, check, check_column, estimate, size
 from service.release_files import built_in
 
 MODEL = "deepseek-ai/DeepSeek-V3"
@@ -55,6 +55,11 @@ def report() -> Iterator[str]:
     for policy in ("allow_8bit", "allow_4bit"):
         middle, most = timed(lambda p=policy: size(catalog, SizeRequest(model=MODEL, policy=p)), 9)  # type: ignore[misc]
         yield f"size over the catalog, {policy}:           median {middle * 1e3:7.2f} ms   most {most * 1e3:7.2f} ms"
+    asked = EstimateRequest(
+        id="bench", model="Qwen/Qwen3-32B", accelerator="h100-sxm-80", accelerator_count=8, concurrency=64.0
+    )
+    middle, most = timed(lambda: estimate(catalog, asked), 50)
+    yield f"estimate, Qwen3-32B on 8 x h100-sxm-80:    median {middle * 1e3:7.2f} ms   most {most * 1e3:7.2f} ms"
     column = list(fleet(catalog, COLUMN_LENGTH))
     middle, _ = timed(lambda: check_column(catalog, column), 3)
     yield f"{COLUMN_LENGTH} checks as one batch:       median {middle:7.2f} s"
