@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from tests.bench import append, engine, simulation, simulation
+from tests.bench import append, engine, simulation
 
 REPORTS: tuple[tuple[str, Callable[[], Iterator[str]]], ...] = (
     ("Engine, in process", engine.report),

@@ -27,7 +27,7 @@ def timed(question: Callable[[], object], times: int) -> tuple[float, float]:
 
 def fleet(catalog: Catalog, length: int) -> Iterator[CheckRequest]:
     """Yield checks over thirty models and thirty accelerators in blank layouts, each with a load of its own."""
-    chance = random.Random(SEED)  # noqa: S311 -- a benchmark, not a secret
+    chance = random.Random(SEED)
     models = sorted(catalog.models)[::3][:30]
     accelerators = sorted(one.id for one in catalog.accelerators.values() if one.memory_bytes >= 24e9)[:30]
     for _ in range(length):
