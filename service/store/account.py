@@ -7,6 +7,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+PROCESSES = Path("/proc/self")
+"""Where the system tells about its processes; Linux has it, others may not."""
+
+PROCESSES_IN = 'for process in /proc/[0-9]*; do [ "$process/cwd" -ef "$1" ] && echo "${process#/proc/}"; done'
 UNPRIVILEGED = ("postgres", "nobody")
 
 
@@ -49,6 +53,20 @@ class Account:
         """Whether the account can start ``program`` and finds what it needs."""
         return self.run("/bin/sh", "-c", 'exec "$1" --version', "sh", program).returncode == 0
 
+    def processes_in(self, folder: Path) -> set[int]:
+        """Return the account's processes that work in ``folder``.
+
+        Asked under the account itself: in a container, root may not look at the processes of others.
+        """
+        said = self.run("/bin/sh", "-c", PROCESSES_IN, "sh", folder).stdout
+        return {int(pid) for pid in said.split()}
+
+    def works_in(self, pid: int, folder: Path) -> bool:
+        """Whether process ``pid`` works in ``folder``; where the system does not tell, being alive has to do."""
+        if PROCESSES.exists():
+            return pid in self.processes_in(folder)
+        return self.run("/bin/sh", "-c", 'kill -0 "$1"', "sh", str(pid)).returncode == 0
+
     def own(self, path: Path) -> None:
         """Hand ``path`` over to the account."""
         if not self.is_ours:
@@ -66,6 +84,15 @@ def unprivileged_account() -> Account:
             continue
         return Account(user_id=entry.pw_uid, group_id=entry.pw_gid)
     raise AccountMissing(AccountMissing.__doc__)
+
+
+def is_zombie(pid: int | None) -> bool:
+    """Whether the process is dead and only waits for its parent to notice."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] == "Z"
 
 
 def copy_once(source: Path, target: Path) -> Path:

