@@ -45,7 +45,11 @@ class Requests:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedLoop:
-    """Clients that send their next request the moment their last one ends; all send the first at time 0."""
+    """Clients that send their next request the moment their last one ends; all send the first at time 0.
+
+    That first burst belongs to what benchmarks report (`InferenceMAX` sends ten requests per client): where a client
+    sends few requests, the mean TTFT is mostly the queue of the burst, and grows with the number of clients.
+    """
 
     concurrency: int
 

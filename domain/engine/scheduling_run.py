@@ -4,6 +4,7 @@ from math import inf
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 
 from domain.engine.outcome import Outcome
 from domain.engine.request_stream import Arrivals, ClosedLoop, OpenLoop, Requests, UnsoundRequests
@@ -15,14 +16,7 @@ from domain.engine.step_grid import StepGrid
 
 def played(grid: StepGrid, scheduler: Scheduler, requests: Requests, arrivals: Arrivals) -> Outcome:
     """Play the load to its end."""
-    seqs = np.zeros(requests.count, SEQUENCE)
-    steps = np.ceil((requests.output_tokens - 1) / scheduler.tokens_per_step - SAME_TOKEN)
-    seqs["steps"] = steps
-    seqs["to_say"] = 1 + steps * scheduler.tokens_per_step
-    seqs["output"] = requests.output_tokens
-    seqs["prompt"] = requests.input_tokens
-    seqs["left"] = np.maximum(requests.input_tokens - requests.cached_tokens, 1)
-    seqs["first_s"] = -1
+    seqs = _table(scheduler, requests)
     run = _start(requests, arrivals)
     if isinstance(arrivals, OpenLoop):
         seqs["arrival_s"] = arrivals.arrival_s
@@ -41,6 +35,18 @@ def played(grid: StepGrid, scheduler: Scheduler, requests: Requests, arrivals: A
         step_count=int(run.steps),
         jump_count=int(run.jumps),
     )
+
+
+def _table(scheduler: Scheduler, requests: Requests) -> npt.NDArray[np.void]:
+    seqs = np.zeros(requests.count, SEQUENCE)
+    steps = np.ceil((requests.output_tokens - 1) / scheduler.tokens_per_step - SAME_TOKEN)
+    seqs["steps"] = steps
+    seqs["to_say"] = 1 + steps * scheduler.tokens_per_step
+    seqs["output"] = requests.output_tokens
+    seqs["prompt"] = requests.input_tokens
+    seqs["left"] = np.maximum(requests.input_tokens - requests.cached_tokens, 1)
+    seqs["first_s"] = -1
+    return seqs
 
 
 def _start(requests: Requests, arrivals: Arrivals) -> Run:
