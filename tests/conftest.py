@@ -19,20 +19,20 @@ _number = itertools.count(1)
 _choice = pytest.StashKey[tuple[postgres.Choice, str]]()
 
 
-def pytest_configure(config):
+def pytest_configure(config: pytest.Config) -> None:
     try:
         config.stash[_choice] = postgres.choose()
     except RuntimeError as refusal:
         raise pytest.UsageError(str(refusal)) from refusal
 
 
-def pytest_report_header(config):
+def pytest_report_header(config: pytest.Config) -> str:
     choice, why = config.stash[_choice]
     return f"postgres: {choice} ({why})"
 
 
 @pytest.fixture(scope="session")
-def cluster(pytestconfig) -> Iterator[Cluster]:
+def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
     """A server with the roles and a migrated template."""
     choice, _ = pytestconfig.stash[_choice]
     with postgres.running(choice) as admin_url:

@@ -70,3 +70,15 @@ async def test_a_reader_gets_no_more_than_it_asks_for(store):
     for _ in range(3):
         await write(store, draft(), plan_id=uuid4())
     assert [event.position for event in await store.log(after=1, most=3)] == [2, 3, 4]
+
+
+async def test_a_new_part_of_the_log_waits_for_no_reader(store, database):
+    """Whoever reads the log for long holds up neither the writers nor the part that they begin."""
+    with psycopg.connect(database.admin_url, autocommit=True) as connection:
+        connection.execute("UPDATE log_heads SET position = 4999990, partition_size = 10")
+    with psycopg.connect(database.service_url) as reader:
+        reader.execute("SELECT count(*) FROM events")
+        async with asyncio.timeout(10):
+            for _ in range(20):
+                await write(store, draft(), plan_id=uuid4())
+        assert len(await store.log(after=4_999_990)) == 40
