@@ -13,11 +13,15 @@ from service.store import page
 from service.store.chain import Fault, LoggedEvent, Verifier
 from service.store.codec import EncodedEvent, decode
 from service.store.database import transaction
+from service.store.decoding import beside_if_large
 from service.store.entry import EventFilter, Page, StoredEvent, StreamKind
 from service.store.refusal import PositionNotReached
 from service.store.tables import event_accelerators, event_summaries, events, log_heads, streams
 
-VERIFIED_AT_ONCE = 5_000
+VERIFIED_AT_ONCE = 1_000
+
+LARGEST_PAGE_BYTES = 500_000
+"""Of event data as the database keeps it, compressed; a page holds at least one event."""
 
 COLUMNS = [column if column.name != "data" else sa.cast(column, sa.Text).label("data") for column in events.c]
 
@@ -55,8 +59,8 @@ async def read_stream(
     kind: StreamKind,
     stream_id: UUID,
     narrowed: Sequence[sa.ColumnElement[bool]] = (),
-) -> tuple[StoredEvent, ...]:
-    """Return the events of one stream, oldest first."""
+) -> Sequence[sa.Row[Any]]:
+    """Return the rows of one stream, oldest first; see `decoded`."""
     statement = (
         sa.select(*COLUMNS)
         .select_from(streams.join(events, _in_stream()))
@@ -64,7 +68,12 @@ async def read_stream(
         .where(*narrowed)
         .order_by(events.c.revision)
     )
-    return tuple(stored_event(row) for row in await connection.execute(statement))
+    return (await connection.execute(statement)).all()
+
+
+async def decoded(rows: Sequence[sa.Row[Any]]) -> tuple[StoredEvent, ...]:
+    """Return the events that ``rows`` of the log keep; best after the transaction has ended."""
+    return await beside_if_large(rows, lambda: tuple(stored_event(row) for row in rows))
 
 
 def _in_stream() -> sa.ColumnElement[bool]:
@@ -100,19 +109,29 @@ async def list_events(
     async with transaction(engine, workspace) as connection:
         await require_position(connection, at_least_position)
         positions = await _positions(connection, workspace, chosen, before)
-        found = positions.limit(page_size + 1).subquery()
-        statement = (
-            sa.select(*COLUMNS)
-            .join(found, events.c.position == found.c.position)
-            .where(events.c.workspace == workspace)
-            .order_by(events.c.position.desc())
-        )
-        rows = (await connection.execute(statement)).all()
-    items = tuple(stored_event(row) for row in rows[:page_size])
-    more = len(rows) > page_size
+        rows = (await connection.execute(_page_of(positions.limit(page_size + 1)))).all()
+    items = await decoded([row for row in rows[:page_size] if row.bytes_before < LARGEST_PAGE_BYTES])
+    more = len(rows) > len(items)
     return Page(
         items=items,
         next_page_token=page.token(items[-1].position, of=(workspace, chosen)) if more else "",
+    )
+
+
+def _page_of(positions: sa.Select[tuple[int]]) -> sa.Select[Any]:
+    """Select the events at ``positions``, newest first, each with the size of those before it in the page.
+
+    The first one beyond the largest page still comes, without its data, to tell that there are more.
+    """
+    found = positions.subquery()
+    size = sa.func.pg_column_size(events.c.data)
+    before = sa.func.sum(size).over(order_by=events.c.position.desc()) - size
+    sized = (
+        sa.select(events, before.label("bytes_before")).join(found, events.c.position == found.c.position).subquery()
+    )
+    data = sa.case((sized.c.bytes_before < LARGEST_PAGE_BYTES, sa.cast(sized.c.data, sa.Text)))
+    return sa.select(*(column for column in sized.c if column.name != "data"), data.label("data")).order_by(
+        sized.c.position.desc()
     )
 
 

@@ -13,6 +13,7 @@ from domain.planning.happening import ActorId
 from domain.planning.plan import INITIAL, Event, NoPlan, State, evolve
 from service.store.codec import EncodedEvent, decode
 from service.store.database import failures_told
+from service.store.decoding import beside_if_large
 from service.store.entry import Request, Written
 from service.store.refusal import RequestIdReused
 
@@ -32,6 +33,7 @@ class KnownPlan:
     first_position: int | None = None
     """Position of the plan's first event; None before it."""
     character_count: int = 0
+    """Largest size of its events' data: what it holds in memory goes by that."""
 
     @property
     def revision(self) -> int:
@@ -90,10 +92,11 @@ async def read_past(engine: AsyncEngine, request: Request, plan_id: UUID, known:
     with failures_told():
         async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             rows = (await connection.execute(READ_FOR_COMMAND, arguments)).all()
+    answered = _answered(rows[0], request)
     if (rows[0].stream_revision or 0) < known.revision:
         # The database is not the one that was known: it was restored to an earlier state.
         return await read_past(engine, request, plan_id, NOTHING_KNOWN)
-    return Past(answered=_answered(rows[0], request), plan=_continued(known, rows))
+    return Past(answered=answered, plan=await beside_if_large(rows, lambda: _continued(known, rows)))
 
 
 def _answered(row: sa.Row[Any], request: Request) -> Written | None:
@@ -115,7 +118,7 @@ def _continued(known: KnownPlan, rows: Sequence[sa.Row[Any]]) -> KnownPlan:
     for row in rows:
         if row.type is not None:
             state = evolve(state, _event(row))
-            character_count += len(row.data)
+            character_count = max(character_count, len(row.data))
     return replace(known, state=state, first_position=rows[0].first_position, character_count=character_count)
 
 

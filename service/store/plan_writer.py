@@ -5,12 +5,14 @@ and because the log looks it up again under its lock, a command whose plan is kn
 right away: if that knowledge, or the request, turns out old, nothing was written and the slow way says why.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from domain.engine.answer import SizeRequest
 from domain.planning.plan import (
     Command,
     DraftPlan,
@@ -19,6 +21,7 @@ from domain.planning.plan import (
     NoPlan,
     PlanNotFound,
     PlanRefused,
+    RevisePlan,
     State,
     decide,
     evolve,
@@ -85,39 +88,45 @@ class PlanWriter:
         return await self._append(attempt, past.plan)
 
     async def _append(self, attempt: Attempt, known: KnownPlan) -> Written:
-        decided = decide(attempt.command, known.state)
+        decided, append = await _prepared(attempt, known)
         try:
-            outcome = await self._appender.append(_append_of(attempt, known, decided))
+            outcome = await self._appender.append(append)
         except EffectiveBeforeStream:
             earliest = None if isinstance(known.state, NoPlan) else known.state.effective_at
             raise EffectiveTimeInPast(earliest=earliest or attempt.command.at) from None
         if outcome.result == "appended" and decided:
-            self._learn(attempt, known, decided, outcome.written)
+            self._learn(attempt, append, decided, outcome.written, known)
         return outcome.written
 
-    def _learn(self, attempt: Attempt, known: KnownPlan, decided: Sequence[Event], written: Written) -> None:
+    def _learn(
+        self, attempt: Attempt, append: Append, decided: Sequence[Event], written: Written, known: KnownPlan
+    ) -> None:
         effective_at = attempt.command.effective_at or written.recorded_at
         recorded = [replace(event, recorded_at=written.recorded_at, effective_at=effective_at) for event in decided]
-        now = replace(
-            known,
+        now = KnownPlan(
             state=_after(known.state, recorded),
             first_position=known.first_position or written.position - len(decided) + 1,
-            character_count=known.character_count + 1000 * len(decided),
+            character_count=max(known.character_count, append.character_count),
         )
         self._known.keep(attempt.request.workspace, attempt.plan_id, now)
 
 
-def _append_of(attempt: Attempt, known: KnownPlan, decided: tuple[Event, ...]) -> Append:
+async def _prepared(attempt: Attempt, known: KnownPlan) -> tuple[tuple[Event, ...], Append]:
+    """Decide and encode; beside the loop where the answer is one over many accelerators, a megabyte or two."""
+    match attempt.command:
+        case DraftPlan() | RevisePlan() if isinstance(attempt.command.requirements, SizeRequest):
+            return await asyncio.to_thread(_decided, attempt, known)
+        case _:
+            return _decided(attempt, known)
+
+
+def _decided(attempt: Attempt, known: KnownPlan) -> tuple[tuple[Event, ...], Append]:
+    decided = decide(attempt.command, known.state)
     after = _after(known.state, decided)
     if isinstance(after, NoPlan):
         raise PlanNotFound
-    change = PlanChange(
-        before=known.state,
-        events=decided,
-        after=after,
-        first_position=known.first_position,
-    )
-    return Append(
+    change = PlanChange(before=known.state, events=decided, after=after, first_position=known.first_position)
+    append = Append(
         request=attempt.request,
         stream_kind="plan",
         stream_id=attempt.plan_id,
@@ -126,6 +135,7 @@ def _append_of(attempt: Attempt, known: KnownPlan, decided: tuple[Event, ...]) -
         events=tuple(encode(event) for event in decided),
         rows=change.rows(),
     )
+    return decided, append
 
 
 def _after(before: State, decided: Sequence[Event]) -> State:

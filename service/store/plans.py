@@ -18,7 +18,7 @@ from domain.planning.plan import (
 from service.store import page
 from service.store.database import transaction
 from service.store.entry import Page, PlanFilter, PlanRecord, PlanSummary, StoredEvent
-from service.store.log import read_stream, require_position
+from service.store.log import decoded, read_stream, require_position
 from service.store.refusal import RevisionNotFound
 from service.store.tables import events, plan_accelerators, plans
 
@@ -44,7 +44,7 @@ async def read_plan(
                 narrowed=[events.c.revision == 1],
             )
             raise RevisionNotFound if before else PlanNotFound
-    return plan_record(found)
+    return plan_record(await decoded(found))
 
 
 def plan_record(found: Sequence[StoredEvent]) -> PlanRecord:
@@ -78,7 +78,7 @@ async def read_history(engine: AsyncEngine, *, workspace: str, plan_id: UUID) ->
         found = await read_stream(connection, workspace=workspace, kind="plan", stream_id=plan_id)
     if not found:
         raise PlanNotFound
-    return found
+    return await decoded(found)
 
 
 async def list_plans(

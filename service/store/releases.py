@@ -15,7 +15,7 @@ from service.store.appender import Append, Appender
 from service.store.codec import encode
 from service.store.database import transaction
 from service.store.entry import Request
-from service.store.log import read_stream
+from service.store.log import decoded, read_stream
 from service.store.refusal import ReleaseNotFound, StaleRevision
 from service.store.tables import releases
 from service.store.views import ViewRows, summary_rows
@@ -82,7 +82,7 @@ async def publish(
 async def _publish(engine: AsyncEngine, appender: Appender, publication: Publication) -> bool:
     async with transaction(engine, SYSTEM) as connection:
         found = await read_stream(connection, workspace=SYSTEM, kind="catalog", stream_id=CATALOG)
-    state = fold(cast("ReleasePublished", stored.event) for stored in found)
+    state = fold(cast("ReleasePublished", stored.event) for stored in await decoded(found))
     decided = decide(publication.command, state)
     if not decided:
         return False

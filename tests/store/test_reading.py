@@ -1,5 +1,7 @@
 """What the store answers to those who read: now, then, and in pages that stay in place."""
 
+import base64
+import random
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
@@ -278,3 +280,24 @@ async def test_text_that_a_column_cannot_hold_is_shown_with_a_mark_and_kept_whol
     assert isinstance(state, ActivePlan)
     assert state.name == "a\x00b"
     assert await store.verify() == ()
+
+
+async def test_a_page_of_large_events_ends_early_and_loses_none(store):
+    """Answers over the whole catalog are large: a page holds what a message can, but at least one event."""
+    for seed in range(4):
+        noise = base64.b64encode(random.Random(seed).randbytes(300_000)).decode()
+        large = replace(SIZED, sentence=noise)
+        await write(store, draft(requirements=SIZE, evaluation=evaluation(large)), plan_id=uuid4())
+    positions: list[int] = []
+    sizes: list[int] = []
+    token = ""
+    while True:
+        page = await store.events(workspace="acme", chosen=EventFilter(), page_size=50, page_token=token)
+        positions += [event.position for event in page.items]
+        sizes.append(len(page.items))
+        token = page.next_page_token
+        if not token:
+            break
+    assert positions == [8, 7, 6, 5, 4, 3, 2, 1]
+    assert min(sizes) >= 1
+    assert len(sizes) > 1
