@@ -66,6 +66,8 @@ class ServingEngine:
     """``auto`` is the model's 16-bit type."""
     cpu_offload: bool
     note: str
+    decode_context_parallel: bool = False
+    """Whether a source says that the ranks of a tensor group can share the tokens of one cache."""
     preference: int = 100
     """Which engine is taken when the caller names none: the smallest that runs."""
 

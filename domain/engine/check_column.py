@@ -8,12 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from domain.catalog.release import Catalog
-from domain.engine.checking import Shape, shape_of
+from domain.engine.checking import Options, choice_at, options_of
 from domain.engine.deployment import CheckRequest, Verdict
 from domain.engine.judging import MARGINAL_ROOM_FRACTION
-from domain.engine.layout_table import SMALLEST_SEQUENCE_BYTES, layout_table
-from domain.engine.memory import Division, StageContent, cache_bytes_per_sequence, sequence_capacity
-from domain.engine.parallelism import distinct_stages
+from domain.engine.memory import sequence_capacity
 from domain.engine.question import known_accelerator, known_model, require_sound_check, sound_loads
 from domain.engine.setting import ModelStudy
 from domain.quantity import Column
@@ -76,9 +74,9 @@ def check_column(catalog: Catalog, requests: Sequence[CheckRequest]) -> CheckCol
     studies: dict[tuple[str, str | None], ModelStudy] = {}
     for rows in _rows_by_shape(requests):
         require_sound_check(catalog, requests[rows[0]])
-        shape = _shape(catalog, requests[rows[0]], studies)
-        if shape is not None:
-            _fill(result, shape, np.array(rows), loads[rows])
+        options = _options(catalog, _busiest(requests, rows, loads), studies)
+        if options is not None:
+            _fill(result, options, np.array(rows), loads[rows])
     return result
 
 
@@ -89,58 +87,39 @@ def _rows_by_shape(requests: Sequence[CheckRequest]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _shape(catalog: Catalog, request: CheckRequest, studies: dict[tuple[str, str | None], ModelStudy]) -> Shape | None:
+def _busiest(requests: Sequence[CheckRequest], rows: list[int], loads: Column) -> CheckRequest:
+    """The request with most sequences: attention data parallelism is tried up to its concurrency."""
+    return requests[rows[int(np.argmax(loads[rows, 2]))]]
+
+
+def _options(
+    catalog: Catalog, request: CheckRequest, studies: dict[tuple[str, str | None], ModelStudy]
+) -> Options | None:
     key = (request.model, request.config_json)
     if key not in studies:
         studies[key] = ModelStudy(catalog, known_model(catalog, *key))
     accelerator = known_accelerator(catalog, request.accelerator)
     precision = studies[key].resolver.resolve(accelerator, request.policy, request.weight_format)
-    shape = shape_of(studies[key], accelerator, request, precision)
-    return shape if isinstance(shape, Shape) else None
+    options = options_of(studies[key], accelerator, request, precision)
+    return options if isinstance(options, Options) else None
 
 
-def _fill(result: CheckColumn, shape: Shape, rows: npt.NDArray[np.int64], loads: Column) -> None:
-    tokens, concurrency = loads[:, 0] + loads[:, 1], loads[:, 2]
-    setting = shape.setting
-    table = layout_table(setting.footprint, setting.keeping, [shape.degrees], 1.0)
-    room = table.room_bytes(setting.device_usable_bytes, setting.memory_fraction, setting.engine)
+def _fill(result: CheckColumn, options: Options, rows: npt.NDArray[np.int64], loads: Column) -> None:
+    tokens = loads[:, 0] + loads[:, 1]
+    choice = choice_at(options, tokens, loads[:, 2])
+    table, room, every = choice.table, choice.room_bytes, np.arange(len(rows))
     budget = room + table.weights_bytes + table.activations_bytes + table.reserve_bytes
-    copies = shape.degrees.attention_data * shape.replicas
-    sequences = np.ceil(concurrency / copies)
-    needs = _sequence_bytes(shape, tokens)
-    headroom = np.min(room[:, None] - sequences * needs, axis=0)
-    capacity = np.min(sequence_capacity(np.broadcast_to(room[:, None], needs.shape), needs), axis=0)
-    is_marginal = float(np.min(room / budget)) < MARGINAL_ROOM_FRACTION
+    marginal = table.least_by_layout(room / budget) < MARGINAL_ROOM_FRACTION
+    held = np.minimum.reduceat(room[:, None] / choice.needs_bytes, table.starts, axis=0)[choice.rows, every]
+    whole = np.minimum.reduceat(_whole(room, choice.needs_bytes), table.starts, axis=0)[choice.rows, every]
+    headroom = choice.headroom_bytes[choice.rows, every]
+    copies = choice.copies[choice.rows]
     result.headroom_bytes[rows] = headroom
-    result.sequence_capacity[rows] = capacity * copies
-    result.kv_capacity_tokens[rows] = np.maximum(np.min(room[:, None] / needs, axis=0), 0.0) * tokens * copies
-    result.verdict_indexes[rows] = np.where(headroom < 0.0, VERDICTS.index("does_not_fit"), int(is_marginal))
+    result.sequence_capacity[rows] = whole * copies
+    result.kv_capacity_tokens[rows] = np.maximum(held, 0.0) * tokens * copies
+    fits = np.where(marginal[choice.rows], VERDICTS.index("marginal"), VERDICTS.index("fits"))
+    result.verdict_indexes[rows] = np.where(headroom < 0.0, VERDICTS.index("does_not_fit"), fits)
 
 
-def _sequence_bytes(shape: Shape, tokens: Column) -> Column:
-    """Bytes of one sequence on each stage (rows) for each load (columns)."""
-    degrees, setting = shape.degrees, shape.setting
-    division = Division(
-        tensor_parallel=np.full(1, float(degrees.tensor)),
-        attention_data_parallel=np.full(1, float(degrees.attention_data)),
-        expert_parallel=np.full(1, float(degrees.expert)),
-        decode_context_parallel=np.full(1, float(degrees.decode_context)),
-    )
-    stages = distinct_stages(setting.footprint.model, degrees.stage_layer_counts)
-    needs: Column = np.stack(
-        [
-            cache_bytes_per_sequence(
-                setting.footprint,
-                division,
-                StageContent(
-                    layer_counts=tuple(np.full(1, float(count)) for count in stage.layer_counts),
-                    is_first=np.full(1, float(stage.is_first)),
-                    is_last=np.full(1, float(stage.is_last)),
-                ),
-                setting.keeping,
-                tokens,
-            )
-            for stage in stages
-        ]
-    )
-    return np.maximum(needs, np.full_like(needs, SMALLEST_SEQUENCE_BYTES))
+def _whole(room_bytes: Column, needs_bytes: Column) -> Column:
+    return sequence_capacity(np.broadcast_to(room_bytes[:, None], needs_bytes.shape), needs_bytes)

@@ -17,7 +17,6 @@ from domain.engine.parallelism import (
 WIDEST_TENSOR_PARALLEL = 64
 DEEPEST_PIPELINE = 16
 """Stages beyond which no layout is searched; such pipelines are not run for inference."""
-DEEPEST_WITH_ATTENTION_DATA = 2
 
 
 class Group(NamedTuple):
@@ -28,13 +27,17 @@ class Group(NamedTuple):
     expert: int
 
 
-def legal_groups(model: Model, engine: ServingEngine, rank_limit: int) -> tuple[Group, ...]:
-    """Every legal group of up to ``rank_limit`` ranks; it does not depend on the number format."""
+def legal_groups(model: Model, engine: ServingEngine, rank_limit: int, most_attention_data: int) -> tuple[Group, ...]:
+    """Every legal group of up to ``rank_limit`` ranks; it does not depend on the number format.
+
+    More attention groups than ``most_attention_data`` sequences would leave some without work.
+    """
     return tuple(
         Group(tensor, attention_data, expert_parallel_default(model, tensor, attention_data, engine))
         for tensor in range(1, min(WIDEST_TENSOR_PARALLEL, rank_limit) + 1)
         if division_obstacle(model, tensor, engine) is None
         for attention_data in _attention_data_choices(model, engine, tensor, rank_limit)
+        if attention_data <= most_attention_data
         if expert_obstacle(model, tensor, attention_data, engine) is None
     )
 
@@ -56,13 +59,9 @@ def searched_layouts(
     return tuple(
         Degrees(group.tensor, count, group.attention_data, group.expert, 1, stages, is_hand_set)
         for group in groups
-        for count in range(1, min(_depth(group), len(choices), rank_limit // (group.tensor * group.attention_data)) + 1)
+        for count in range(1, min(len(choices), rank_limit // (group.tensor * group.attention_data)) + 1)
         for stages, is_hand_set in choices[count - 1]
     )
-
-
-def _depth(group: Group) -> int:
-    return DEEPEST_PIPELINE if group.attention_data == 1 else DEEPEST_WITH_ATTENTION_DATA
 
 
 def stage_choices(

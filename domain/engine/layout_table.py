@@ -107,11 +107,7 @@ class LayoutTable:
 
 def layout_table(footprint: Footprint, keeping: Keeping, degrees: Sequence[Degrees], tokens: float) -> LayoutTable:
     """Evaluate every stage of every layout for sequences of ``tokens`` tokens."""
-    stages = [distinct_stages(footprint.model, row.stage_layer_counts) for row in degrees]
-    lengths = np.array([len(run) for run in stages], dtype=np.int64)
-    columns = np.array([row[:5] for row in degrees], dtype=np.float64)
-    division = _division(np.repeat(columns, lengths, axis=0))
-    content = _content(footprint.model, [stage for run in stages for stage in run])
+    columns, lengths, division, content = _stage_columns(footprint, degrees)
     weights = weights_bytes_by_component(footprint, division, content, keeping.engine)
     sequence = cache_bytes_per_sequence(footprint, division, content, keeping, np.full(int(lengths.sum()), tokens))
     return LayoutTable(
@@ -128,6 +124,34 @@ def layout_table(footprint: Footprint, keeping: Keeping, degrees: Sequence[Degre
         ranks=columns[:, 0] * columns[:, 1] * columns[:, 2],
         hand_set=np.array([row.is_hand_set for row in degrees], dtype=np.float64),
     )
+
+
+def sequence_bytes(footprint: Footprint, keeping: Keeping, degrees: Sequence[Degrees], tokens: Column) -> Column:
+    """Bytes of one sequence on one device, per stage of every layout (rows) and number of tokens (columns)."""
+    _, _, division, content = _stage_columns(footprint, degrees)
+    upright = Division(
+        tensor_parallel=division.tensor_parallel[:, None],
+        attention_data_parallel=division.attention_data_parallel[:, None],
+        expert_parallel=division.expert_parallel[:, None],
+        decode_context_parallel=division.decode_context_parallel[:, None],
+    )
+    stages = StageContent(
+        layer_counts=tuple(count[:, None] for count in content.layer_counts),
+        is_first=content.is_first[:, None],
+        is_last=content.is_last[:, None],
+    )
+    return np.maximum(cache_bytes_per_sequence(footprint, upright, stages, keeping, tokens), SMALLEST_SEQUENCE_BYTES)
+
+
+def _stage_columns(
+    footprint: Footprint, degrees: Sequence[Degrees]
+) -> tuple[Column, npt.NDArray[np.int64], Division[Column], StageContent[Column]]:
+    """Return the degrees by layout, how many stages each has, and division and content by stage."""
+    stages = [distinct_stages(footprint.model, row.stage_layer_counts) for row in degrees]
+    lengths = np.array([len(run) for run in stages], dtype=np.int64)
+    columns = np.array([row[:5] for row in degrees], dtype=np.float64)
+    division = _division(np.repeat(columns, lengths, axis=0))
+    return columns, lengths, division, _content(footprint.model, [stage for run in stages for stage in run])
 
 
 def _division(columns: Column) -> Division[Column]:

@@ -144,7 +144,9 @@ def _part_bytes(part: CachePart, division: Division[Number], keeping: Keeping, t
     heads = cast("Number", np.minimum(division.tensor_parallel, float(part.head_count)))
     if part.kind in CONSTANT_PARTS:
         return tokens * 0.0 + part.elements_per_sequence * element_bytes / heads
-    kept = kept_tokens(tokens, part, keeping) / division.decode_context_parallel
+    kept = kept_tokens(tokens, part, keeping)
+    if part.window_tokens is None:
+        kept = kept / division.decode_context_parallel
     return kept * part.elements_per_token * element_bytes / heads
 
 

@@ -143,7 +143,7 @@ class Sizing:
     def _legal_groups(self, engine: ServingEngine, limit: int) -> tuple[Group, ...]:
         key = (engine.id, engine.version, limit)
         if key not in self._groups:
-            self._groups[key] = legal_groups(self._study.model, engine, limit)
+            self._groups[key] = legal_groups(self._study.model, engine, limit, self._request.load.concurrency)
         return self._groups[key]
 
 

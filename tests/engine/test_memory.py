@@ -247,7 +247,8 @@ def test_the_last_stage_holds_a_tied_embedding_once_more():
 def test_headroom_never_grows_with_tokens_or_concurrency(load, more, model):
     small = Load(input_tokens=load[0], output_tokens=load[1], concurrency=load[2])
     large = Load(input_tokens=load[0] + more[0], output_tokens=load[1] + more[1], concurrency=load[2] + more[2])
-    room = [deployed(model, "h200-sxm-141", 8, load=asked).memory for asked in (small, large)]
+    held = {"tensor_parallel": 8, "attention_data_parallel": 1}
+    room = [deployed(model, "h200-sxm-141", 8, load=asked, **held).memory for asked in (small, large)]
     assert room[1].headroom_bytes <= room[0].headroom_bytes
     assert room[1].sequence_capacity <= room[0].sequence_capacity
 

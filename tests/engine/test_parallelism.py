@@ -31,7 +31,7 @@ BISECTED = 1.0 + 1e-3
 
 
 def searched(footprint, engine, limit):
-    return searched_layouts(footprint, engine, legal_groups(footprint.model, engine, limit), limit)
+    return searched_layouts(footprint, engine, legal_groups(footprint.model, engine, limit, limit), limit)
 
 
 def engine_of(name: str) -> ServingEngine:
@@ -210,7 +210,9 @@ def test_the_layout_of_a_check_is_legal_and_fills_the_devices(model, accelerator
         assert is_legal(catalog().model(model), deployment.layout, known), deployment.layout
     if answer.deployment is not None:
         devices = count * catalog().accelerators[accelerator].devices_per_card
-        assert answer.deployment.device_count == answer.deployment.layout.rank_count == devices
+        assert answer.deployment.device_count == devices
+        is_idle = "DEVICES_IDLE" in {reason.code for reason in answer.reasons}
+        assert is_idle == (answer.deployment.layout.rank_count < devices)
 
 
 @pytest.mark.parametrize("model", [V3, "Qwen/Qwen2.5-7B", "Qwen/Qwen3-Next-80B-A3B-Instruct", "openai/gpt-oss-120b"])
@@ -229,7 +231,7 @@ def test_the_layouts_of_a_sizing_are_legal_and_stay_inside_nodes(model):
     ("given_degrees", "code"),
     [
         ({"accelerator_count": 12, "tensor_parallel": 12}, "HEADS_NOT_DIVISIBLE"),
-        ({"accelerator_count": 8, "tensor_parallel": 4, "pipeline_parallel": 1}, "LAYOUT_DOES_NOT_FILL"),
+        ({"accelerator_count": 8, "tensor_parallel": 4, "pipeline_parallel": 1, "replicas": 1}, "LAYOUT_DOES_NOT_FILL"),
         ({"accelerator_count": 8, "tensor_parallel": 3}, "LAYOUT_DOES_NOT_FILL"),
         ({"accelerator_count": 8, "replicas": 3}, "LAYOUT_DOES_NOT_FILL"),
         ({"accelerator_count": 62, "pipeline_parallel": 62}, "TOO_MANY_STAGES"),

@@ -277,3 +277,27 @@ def test_no_tensor_group_of_a_deployable_layout_straddles_two_nodes(model, accel
         groups = found.layout.pipeline_parallel * found.layout.replicas
         nodes = -(-found.accelerator_count // catalog().nodes[found.node].accelerator_count)
         assert groups <= nodes * (devices // group), found.layout
+
+
+@pytest.mark.parametrize("concurrency", [1, 64, 2000])
+@pytest.mark.parametrize(
+    "model", ["deepseek-ai/DeepSeek-V3", "meta-llama/Llama-3.1-405B", "Qwen/Qwen3-30B-A3B", "google/gemma-3-27b-it"]
+)
+def test_what_a_sizing_returns_a_check_accepts(model, concurrency):
+    load = Load(concurrency=concurrency)
+    asked = SizeRequest(
+        model=model, accelerators=("h200-sxm-141", "a10", "mi300x", "ascend-910b3", "l40s"), load=load
+    )
+    answer = size(catalog(), asked)
+    for candidate in (*answer.candidates, *answer.unpriced):
+        for found in (candidate.smallest_by_memory, candidate.smallest_deployable, candidate.recommended):
+            if found is not None:
+                again = CheckRequest(
+                    model=model,
+                    accelerator=found.accelerator,
+                    accelerator_count=found.accelerator_count,
+                    weight_format=found.way.number_format,
+                    engine=found.engine.partition("@")[0],
+                    load=load,
+                )
+                assert check(catalog(), again).verdict in {"fits", "marginal"}, found
