@@ -44,10 +44,14 @@ bench: $(DEV) ## Measure speed and append rate, and print the figures
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 accuracy: $(DEV) ## Compare predictions with measurements (FILES=path/to/memory.csv)
+	$(call needs_files,make accuracy FILES=path/to/memory.csv: what engines printed at start)
 	@$(BIN)/tonnage accuracy $(FILES)
 
 calibrate: $(DEV) ## Fit the calibration on measurements (FILES=path/to/serving.csv), say how well, write it
+	$(call needs_files,make calibrate FILES=path/to/serving.csv: what serving benchmarks measured)
 	@$(BIN)/python -m service.calibration $(FILES) --write domain/catalog/releases/2026-11/calibration.toml $(ARGS)
+
+needs_files = @test -n "$(FILES)" || { echo "Name the measurements: $(1)." >&2; exit 2; }
 
 fuzz: $(DEV) ## Send the full number of hostile requests
 	@$(BIN)/python -m pytest -m fuzz $(ARGS)

@@ -107,5 +107,6 @@ async def test_a_thousand_drafts_and_revisions_survive_the_killing_of_server_and
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(3600)
 async def test_five_thousand_drafts_and_revisions_survive_twenty_kills():
     await survive(kill_count=20, command_count=5_000)

@@ -32,5 +32,6 @@ async def test_a_thousand_writes_survive_the_killing_of_service_and_postgres():
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(3600)
 async def test_ten_thousand_writes_survive_forty_kills():
     await survive(kill_count=40, command_count=10_000)
