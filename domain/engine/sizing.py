@@ -36,11 +36,19 @@ class Sized:
 class Sizing:
     """One model sized on many accelerators; tables are shared between accelerators that need the same."""
 
-    def __init__(self, study: ModelStudy, request: SizeRequest, *, with_mtp: bool = False) -> None:
+    def __init__(
+        self,
+        study: ModelStudy,
+        request: SizeRequest,
+        *,
+        with_mtp: bool = False,
+        memory_fraction: float | None = None,
+    ) -> None:
         """Group the nodes by accelerator; nothing is evaluated yet."""
         self._study = study
         self._request = request
         self._with_mtp = with_mtp
+        self._memory_fraction = memory_fraction
         self._most_devices = 1
         self._layouts: dict[tuple[str, str], tuple[Degrees, ...]] = {}
         self._groups: dict[tuple[str, str, int], tuple[Group, ...]] = {}
@@ -85,7 +93,7 @@ class Sizing:
             engine,
             with_mtp=self._with_mtp,
             cache_format=self._request.kv_cache_format,
-            memory_fraction=None,
+            memory_fraction=self._memory_fraction,
         )
         return self._candidate(setting)
 
