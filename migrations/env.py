@@ -31,7 +31,7 @@ def _service_role() -> str:
 
 
 def _run() -> None:
-    engine = sa.create_engine(_url(), poolclass=sa.NullPool)
+    engine = sa.create_engine(_url(), poolclass=sa.NullPool, hide_parameters=True)
     with engine.connect() as connection:
         connection.execute(sa.text("SET lock_timeout = '5s'"))
         connection.execute(sa.text("SET statement_timeout = '10min'"))

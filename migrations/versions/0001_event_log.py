@@ -39,7 +39,7 @@ CREATE TABLE streams (
     CONSTRAINT streams_kind_known_check CHECK (kind IN ('plan', 'fleet', 'catalog', 'reevaluation')),
     CONSTRAINT streams_revision_from_one_check CHECK (revision >= 1),
     CONSTRAINT streams_hash_sha256_check CHECK (octet_length(hash) = 32)
-);
+) WITH (fillfactor = 80);
 
 CREATE TABLE events (
     position bigint NOT NULL,
@@ -165,19 +165,38 @@ RETURN sha256(
 );
 """
 
-# One call appends a group of commands, each with its own outcome: a conflict of one does not touch the others.
+# Plans of functions are kept, and the first is made while the tables are empty: without a word it would scan them for
+# ever. One call appends a group of commands, each with its own outcome: a conflict of one does not touch the others.
 # Element n of the first nine arrays is command n; `event_counts[n]` of the last three belong to it, in order.
 APPEND = """
 CREATE TYPE append_outcome AS (
     outcome text, stream_id uuid, revision bigint, log_position bigint, recorded_at timestamptz, changed boolean
 );
 
+CREATE FUNCTION refuse_ragged_group(command_counts integer[], event_counts integer[], counts_of_events integer[])
+RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog AS $$
+DECLARE
+    event_count bigint;
+BEGIN
+    SELECT coalesce(sum(given), 0) INTO event_count FROM unnest(event_counts) AS given;
+    -- IS DISTINCT FROM and the COALESCE: an array, or an element, that is NULL is none.
+    IF EXISTS (SELECT FROM unnest(command_counts) AS given WHERE given IS DISTINCT FROM command_counts[1])
+        OR command_counts[1] IS NULL
+        OR EXISTS (SELECT FROM unnest(event_counts) AS given WHERE coalesce(given, -1) < 0)
+        OR EXISTS (SELECT FROM unnest(counts_of_events) AS given WHERE given IS DISTINCT FROM event_count)
+    THEN
+        RAISE EXCEPTION 'the arrays of a group do not fit together' USING ERRCODE = 'array_subscript_error';
+    END IF;
+END
+$$;
+
 CREATE FUNCTION append_events(
     ours text, actor_ids uuid[], methods text[], request_ids uuid[], digests bytea[],
     stream_kinds text[], stream_ids uuid[], expected_revisions bigint[], effective_ats timestamptz[],
     event_counts integer[],
     types text[], schema_versions integer[], datas text[]
-) RETURNS SETOF append_outcome LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+) RETURNS SETOF append_outcome LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+SET enable_seqscan = off AS $$
 DECLARE
     answer append_outcome;
     head log_heads;
@@ -190,6 +209,11 @@ BEGIN
     IF coalesce(ours, '') IN ('', '*') THEN
         RAISE EXCEPTION 'no workspace is named' USING ERRCODE = 'insufficient_privilege';
     END IF;
+    PERFORM refuse_ragged_group(
+        ARRAY[cardinality(actor_ids), cardinality(methods), cardinality(request_ids), cardinality(digests),
+            cardinality(stream_kinds), cardinality(stream_ids), cardinality(expected_revisions),
+            cardinality(effective_ats), cardinality(event_counts)],
+        event_counts, ARRAY[cardinality(types), cardinality(schema_versions), cardinality(datas)]);
     -- For the rest of the transaction: what follows sees and writes no other workspace.
     PERFORM set_config('tonnage.workspace', ours, true);
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -221,7 +245,7 @@ BEGIN
         answer := (
             'appended', stream_ids[command], coalesce(stream.revision, 0), stream.position, head.recorded_at,
             event_counts[command] > 0);
-        IF answer.revision <> expected_revisions[command] THEN
+        IF answer.revision IS DISTINCT FROM expected_revisions[command] THEN
             answer.outcome := 'conflict';
         ELSIF answer.changed AND effective < stream.effective_at THEN
             answer.outcome := 'effective_in_past';
@@ -276,7 +300,8 @@ CREATE FUNCTION read_for_command(
     request_recorded_at timestamptz, request_changed boolean,
     first_position bigint, stream_revision bigint, type text, schema_version integer, data text, actor_id uuid,
     recorded_at timestamptz, effective_at timestamptz
-) LANGUAGE plpgsql SECURITY INVOKER SET search_path = public, pg_temp AS $$
+) LANGUAGE plpgsql SECURITY INVOKER SET search_path = public, pg_temp SET enable_seqscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
     PERFORM set_config('tonnage.workspace', ours, true);
     RETURN QUERY
@@ -293,14 +318,14 @@ BEGIN
 END
 $$;
 
+-- It shows what the workspace of the transaction may see; '*', which no caller's workspace is, sees the whole log.
 CREATE FUNCTION read_log(after_position bigint, most integer) RETURNS SETOF events
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-    ours text := current_setting('tonnage.workspace', true);
 BEGIN
-    PERFORM set_config('tonnage.workspace', '*', true);
+    IF coalesce(current_setting('tonnage.workspace', true), '') = '' THEN
+        RAISE EXCEPTION 'no workspace is named' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     RETURN QUERY SELECT * FROM events e WHERE e.position > after_position ORDER BY e.position LIMIT most;
-    PERFORM set_config('tonnage.workspace', coalesce(ours, ''), true);
 END
 $$;
 
@@ -345,8 +370,8 @@ GRANTS = """
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT SELECT ON log_heads, alembic_version TO {service};
 REVOKE ALL ON FUNCTION
-    append_events, read_for_command, read_log, first_position_at, add_event_partition, refuse_changes_of
-    FROM PUBLIC;
+    append_events, read_for_command, read_log, first_position_at, add_event_partition, refuse_changes_of,
+    refuse_ragged_group FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION append_events, read_for_command, read_log, first_position_at TO {service};
 """
 
@@ -364,6 +389,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop the log and all that was in it."""
     op.execute("DROP FUNCTION append_events, read_for_command, read_log, first_position_at")
+    op.execute("DROP FUNCTION refuse_ragged_group")
     op.execute("DROP TYPE append_outcome")
     op.execute("DROP FUNCTION hash_event, hash_moment, hash_field")
     op.execute("DROP TABLE events, streams, requests, log_heads")

@@ -41,7 +41,7 @@ CREATE TABLE plans (
     updated_at timestamptz NOT NULL,
     CONSTRAINT plans_pk PRIMARY KEY (workspace, plan_id),
     CONSTRAINT plans_status_known_check CHECK (status IN ('active', 'retired'))
-);
+) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX plans_created_idx ON plans (workspace, created_position);
 CREATE INDEX plans_model_idx ON plans (workspace, model, created_position);
 CREATE INDEX plans_planner_idx ON plans (workspace, planner, created_position);
@@ -93,15 +93,39 @@ CREATE FUNCTION append_with_views(
     stream_kinds text[], stream_ids uuid[], expected_revisions bigint[], effective_ats timestamptz[],
     event_counts integer[],
     types text[], schema_versions integer[], datas text[],
-    plan_rows json, summary_rows json, accelerator_rows json
-) RETURNS SETOF append_outcome LANGUAGE plpgsql SECURITY INVOKER SET search_path = public, pg_temp AS $$
+    plan_rows json, summary_rows json, accelerator_rows json, newcomers text[]
+) RETURNS SETOF append_outcome LANGUAGE plpgsql SECURITY INVOKER SET search_path = public, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     outcomes append_outcome[];
+    changed record;
 BEGIN
+    IF EXISTS (SELECT FROM unnest(newcomers) AS n(subject) WHERE n.subject IS NOT NULL) THEN
+        PERFORM set_config('tonnage.workspace', ours, true);
+        PERFORM pg_advisory_xact_lock(7310041);
+        -- Somebody else let the subject in meanwhile, or it was forgotten, and its id must not be given out again.
+        IF EXISTS (
+            SELECT FROM unnest(newcomers, actor_ids) AS n(subject, id)
+            LEFT JOIN actors a ON a.workspace = ours AND a.subject = n.subject
+            WHERE n.subject IS NOT NULL AND (
+                a.actor_id <> n.id
+                OR a.actor_id IS NULL
+                    AND EXISTS (SELECT FROM requests r WHERE r.workspace = ours AND r.actor_id = n.id)))
+        THEN
+            RAISE EXCEPTION 'a subject stands under another id' USING ERRCODE = 'TN001';
+        END IF;
+    END IF;
     outcomes := ARRAY(
         SELECT a FROM append_events(
             ours, actor_ids, methods, request_ids, digests, stream_kinds, stream_ids, expected_revisions,
             effective_ats, event_counts, types, schema_versions, datas) a);
+
+    -- Who is new is kept with the first thing that was accepted, and by nothing that was refused.
+    INSERT INTO actors
+    SELECT DISTINCT ours, n.subject, n.id
+    FROM unnest(newcomers, actor_ids) WITH ORDINALITY AS n(subject, id, command)
+    WHERE n.subject IS NOT NULL AND outcomes[n.command::integer].outcome = 'appended'
+        AND NOT EXISTS (SELECT FROM actors a WHERE a.workspace = ours AND a.subject = n.subject);
 
     INSERT INTO event_summaries
     SELECT ours, outcomes[r.command].log_position - r.events_after, r.type, actor_ids[r.command], r.model,
@@ -134,20 +158,21 @@ BEGIN
         catalog_release = excluded.catalog_release, catalog_digest = excluded.catalog_digest,
         approval_count = excluded.approval_count, planner = excluded.planner, updated_at = excluded.updated_at;
 
-    -- Rows of plans that stand for other accelerators than before.
-    DELETE FROM plan_accelerators p USING json_to_recordset(plan_rows) AS r(
-        command integer, accelerators text[], accelerators_changed boolean)
-    WHERE r.accelerators_changed AND outcomes[r.command].outcome = 'appended'
-        AND p.workspace = ours AND p.plan_id = outcomes[r.command].stream_id
-        AND p.accelerator <> ALL (r.accelerators);
-    INSERT INTO plan_accelerators
-    SELECT ours, chosen, p.created_position, p.plan_id
-    FROM json_to_recordset(plan_rows) AS r(
-        command integer, accelerators text[], accelerators_changed boolean)
-    JOIN plans p ON p.workspace = ours AND p.plan_id = outcomes[r.command].stream_id,
-    unnest(r.accelerators) AS chosen
-    WHERE r.accelerators_changed AND outcomes[r.command].outcome = 'appended'
-    ON CONFLICT DO NOTHING;
+    -- One plan at a time: a join would be planned while the tables are empty, and read all plans for ever after.
+    FOR changed IN
+        SELECT outcomes[r.command] AS o, r.accelerators,
+            coalesce(r.created_position, outcomes[r.command].log_position - event_counts[r.command] + 1) AS created
+        FROM json_to_recordset(plan_rows) AS r(
+            command integer, created_position bigint, accelerators text[], accelerators_changed boolean)
+        WHERE r.accelerators_changed AND outcomes[r.command].outcome = 'appended'
+    LOOP
+        DELETE FROM plan_accelerators p
+        WHERE p.workspace = ours AND p.plan_id = (changed.o).stream_id
+            AND p.accelerator <> ALL (changed.accelerators);
+        INSERT INTO plan_accelerators
+        SELECT ours, chosen, changed.created, (changed.o).stream_id FROM unnest(changed.accelerators) AS chosen
+        ON CONFLICT DO NOTHING;
+    END LOOP;
 
     RETURN QUERY SELECT u.* FROM unnest(outcomes) AS u;
 END

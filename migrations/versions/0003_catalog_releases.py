@@ -30,9 +30,23 @@ CREATE POLICY kept_by_system ON releases FOR INSERT
 """
 
 FUNCTIONS = """
+-- A release is kept where its publication is: by the transaction that appends the event, as the event names it.
 CREATE FUNCTION keep_release(digest text, name text, parent_digest text, content bytea) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    INSERT INTO releases VALUES (digest, name, parent_digest, content)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM events e
+        WHERE e.workspace = 'system' AND e.stream_kind = 'catalog' AND e.type = 'release_published'
+            AND e.xmin = pg_current_xact_id()::xid
+            AND e.data->>'digest' = keep_release.digest AND e.data->>'release' = keep_release.name
+            AND e.data->>'parent_digest' IS NOT DISTINCT FROM keep_release.parent_digest)
+    THEN
+        RAISE EXCEPTION 'the publication of release % is not part of this transaction', keep_release.name
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    INSERT INTO releases
+    VALUES (keep_release.digest, keep_release.name, keep_release.parent_digest, keep_release.content);
+END
 $$;
 REVOKE ALL ON FUNCTION keep_release FROM PUBLIC;
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,10 @@ WORKSPACE_HEADER = "x-tonnage-workspace"
 DEFAULT_WORKSPACE = "default"
 DEVELOPER = "developer"
 LONGEST_NAME = 200
+
+WORKSPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+RESERVED_WORKSPACE = "system"
+"""Holds what is true for everybody; nobody calls from there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +33,17 @@ class NotAuthenticated(Exception):
     """The call carries no accepted credential."""
 
 
+class CallerInvalid(Exception):
+    """A header or a certificate names a caller or a workspace as none can be named."""
+
+    def __init__(self, *, name: str, allowed: str) -> None:
+        self.name = name
+        self.allowed = allowed
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.allowed}."
+
+
 CURRENT: ContextVar[Caller] = ContextVar("caller")
 """The caller of the call in progress; set before any servicer runs."""
 
@@ -36,7 +52,7 @@ def certified_caller(context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
     """Return the subject of the client certificate that the connection was opened with."""
     for name in context.auth_context().get("x509_common_name", ()):
         if subject := name.decode(errors="replace").strip():
-            return Caller(subject=subject, workspace=DEFAULT_WORKSPACE)
+            return Caller(subject=_subject(subject, "common name"), workspace=DEFAULT_WORKSPACE)
     raise NotAuthenticated
 
 
@@ -44,13 +60,21 @@ def declared_caller(context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
     """Return who the caller says to be; for development on one machine only."""
     metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
     return Caller(
-        subject=_name(metadata, SUBJECT_HEADER) or DEVELOPER,
-        workspace=_name(metadata, WORKSPACE_HEADER) or DEFAULT_WORKSPACE,
+        subject=_subject(metadata.get(SUBJECT_HEADER, "").strip() or DEVELOPER, SUBJECT_HEADER),
+        workspace=_workspace(metadata.get(WORKSPACE_HEADER, "").strip() or DEFAULT_WORKSPACE),
     )
 
 
-def _name(metadata: dict[str, str], header: str) -> str:
-    name = metadata.get(header, "").strip()
-    if len(name) > LONGEST_NAME or not name.isprintable():
-        raise NotAuthenticated
-    return name
+def _subject(subject: str, name: str) -> str:
+    if len(subject) > LONGEST_NAME or not subject.isprintable():
+        raise CallerInvalid(name=name, allowed=f"at most {LONGEST_NAME} characters, all of them printable")
+    return subject
+
+
+def _workspace(workspace: str) -> str:
+    if not WORKSPACE.fullmatch(workspace) or workspace.lower() == RESERVED_WORKSPACE:
+        raise CallerInvalid(
+            name=WORKSPACE_HEADER,
+            allowed="at most 100 letters, digits, '.', '_' and '-', a letter or digit first, and not 'system'",
+        )
+    return workspace

@@ -21,7 +21,7 @@ from domain.catalog.refusal import UnknownAccelerator, UnknownModel
 from domain.engine.answer import QuestionRefused
 from domain.planning import plan
 from service.api import page
-from service.api.caller import NotAuthenticated
+from service.api.caller import CallerInvalid, NotAuthenticated
 from service.api.validation import RequestInvalid
 from service.store import refusal as store
 
@@ -61,6 +61,7 @@ STATUS: dict[type[Exception], StatusCode] = {
     plan.EffectiveTimeInPast: StatusCode.FAILED_PRECONDITION,
     plan.ApproverIsPlanner: StatusCode.PERMISSION_DENIED,
     NotAuthenticated: StatusCode.UNAUTHENTICATED,
+    CallerInvalid: StatusCode.INVALID_ARGUMENT,
     store.PositionNotReached: StatusCode.UNAVAILABLE,
     store.StoreUnavailable: StatusCode.UNAVAILABLE,
     store.SchemaOutdated: StatusCode.UNAVAILABLE,

@@ -1,6 +1,7 @@
 """History: append and read events, read models, releases, and the Postgres that comes along."""
 
 from service.store.entry import (
+    Actor,
     EventFilter,
     Page,
     PlanFilter,
@@ -13,6 +14,7 @@ from service.store.entry import (
 from service.store.store import Store
 
 __all__ = [
+    "Actor",
     "EventFilter",
     "Page",
     "PlanFilter",

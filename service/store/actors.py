@@ -5,11 +5,11 @@ from collections.abc import Collection, Mapping
 from uuid import uuid4
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.planning.happening import ActorId
 from service.store.database import transaction
+from service.store.entry import Actor
 from service.store.tables import actors
 
 REMEMBERED_S = 60.0
@@ -18,32 +18,48 @@ REMEMBERED_COUNT = 10_000
 
 
 class Actors:
-    """Random ids of authenticated subjects, by workspace."""
+    """Random ids of authenticated subjects, by workspace.
+
+    An id is made up when a subject is met, and kept by the transaction that appends the first thing it does: who is
+    only ever refused leaves nothing behind. Until then it is looked up at every call, for another process may have
+    met the subject too; of two ids the log takes the first.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._known: dict[tuple[str, str], tuple[ActorId, float]] = {}
+        self._kept: dict[tuple[str, str], tuple[ActorId, float]] = {}
+        self._met: dict[tuple[str, str], ActorId] = {}
 
-    async def id_of(self, workspace: str, subject: str) -> ActorId:
-        """Return the id of ``subject``, a new one at first sight."""
-        known = self._known.get((workspace, subject))
-        if known is not None and known[1] > time.monotonic():
-            return known[0]
-        actor = await self._kept(workspace, subject)
-        if len(self._known) >= REMEMBERED_COUNT:
-            self._known.clear()
-        self._known[workspace, subject] = (actor, time.monotonic() + REMEMBERED_S)
-        return actor
+    async def actor(self, workspace: str, subject: str) -> Actor:
+        """Return who ``subject`` is, or will be once something that it asked for is accepted."""
+        kept = self._kept.get((workspace, subject))
+        if kept is not None and kept[1] > time.monotonic():
+            return Actor(id=kept[0])
+        found = await self._find(workspace, subject)
+        if found is not None:
+            self.keep(workspace, subject, found)
+            return Actor(id=found)
+        if len(self._met) >= REMEMBERED_COUNT:
+            self._met.clear()
+        return Actor(id=self._met.setdefault((workspace, subject), ActorId(str(uuid4()))), newcomer=subject)
 
-    async def _kept(self, workspace: str, subject: str) -> ActorId:
+    def keep(self, workspace: str, subject: str, actor: ActorId) -> None:
+        """Remember for a while that the database knows the subject by this id."""
+        self.forget(workspace, subject)
+        if len(self._kept) >= REMEMBERED_COUNT:
+            self._kept.clear()
+        self._kept[workspace, subject] = (actor, time.monotonic() + REMEMBERED_S)
+
+    def forget(self, workspace: str, subject: str) -> None:
+        """Look the subject up, or make up another id, when it comes again."""
+        self._kept.pop((workspace, subject), None)
+        self._met.pop((workspace, subject), None)
+
+    async def _find(self, workspace: str, subject: str) -> ActorId | None:
         find = sa.select(actors.c.actor_id).where(actors.c.workspace == workspace, actors.c.subject == subject)
         async with transaction(self._engine, workspace) as connection:
             found = (await connection.execute(find)).scalar_one_or_none()
-            if found is None:
-                row = {"workspace": workspace, "subject": subject, "actor_id": uuid4()}
-                await connection.execute(insert(actors).values(row).on_conflict_do_nothing())
-                found = (await connection.execute(find)).scalar_one()
-        return ActorId(str(found))
+        return None if found is None else ActorId(str(found))
 
     async def subjects_of(self, workspace: str, ids: Collection[ActorId]) -> Mapping[ActorId, str]:
         """Return who the actors are; those that were erased are missing."""
@@ -56,7 +72,7 @@ class Actors:
 
     async def erase(self, workspace: str, subject: str) -> bool:
         """Forget who an actor is."""
-        self._known.pop((workspace, subject), None)
+        self.forget(workspace, subject)
         forget = sa.delete(actors).where(actors.c.workspace == workspace, actors.c.subject == subject)
         async with transaction(self._engine, workspace) as connection:
             return bool((await connection.execute(forget)).rowcount)

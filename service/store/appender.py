@@ -24,6 +24,8 @@ from service.store.views import Row, ViewRows
 
 LARGEST_GROUP = 256
 LARGEST_GROUP_CHARACTERS = 4_000_000
+ACTOR_OUTDATED = "TN001"
+"""The SQLSTATE by which the database says so."""
 
 Result: TypeAlias = Literal["appended", "repeated", "conflict", "effective_in_past", "request_id_reused"]
 
@@ -58,6 +60,10 @@ class Outcome:
     """For a conflict: the stream as it stands."""
 
 
+class ActorOutdated(Exception):
+    """The subject stands under another id by now, or under none that may be used again."""
+
+
 class EffectiveBeforeStream(Exception):
     """The log's own clock found that the append would take effect before what precedes it."""
 
@@ -77,6 +83,7 @@ class Appender:
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
+        self._last_count = 0
         self._task = asyncio.create_task(self._run(), name="appender")
 
     async def append(self, append: Append) -> Outcome:
@@ -88,6 +95,7 @@ class Appender:
             StaleRevision: The stream is not at the expected revision.
             RequestIdReused: The id stands for another request.
             EffectiveBeforeStream: It would take effect before what precedes it.
+            ActorOutdated: Somebody else met the newcomer first.
             StoreUnavailable: The outcome is unknown.
 
         """
@@ -113,12 +121,18 @@ class Appender:
                 await self._commit(group)
 
     def _next_group(self) -> list[_Waiting]:
-        """Take those that wait, oldest first; two appends to one stream go into different groups."""
+        """Take those that wait, oldest first; two appends to one stream go into different groups.
+
+        Half of all callers, as far as one can tell: those who wait, and those who were just answered and come again.
+        While the database works for one half, this process works for the other; all at once, one would wait for the
+        other in turn.
+        """
         group: list[_Waiting] = []
         later: list[_Waiting] = []
         streams: set[tuple[str, UUID]] = set()
         characters = 0
-        while self._waiting and len(group) < LARGEST_GROUP and characters < LARGEST_GROUP_CHARACTERS:
+        most = min(LARGEST_GROUP, -(-(len(self._waiting) + self._last_count) // 2))
+        while self._waiting and len(group) < most and characters < LARGEST_GROUP_CHARACTERS:
             waiting = self._waiting.popleft()
             stream = (waiting.append.request.workspace, waiting.append.stream_id)
             if waiting.done.done():  # its caller has gone
@@ -130,6 +144,7 @@ class Appender:
             group.append(waiting)
             characters += waiting.append.character_count
         self._waiting.extendleft(reversed(later))
+        self._last_count = len(group)
         return group
 
     async def _commit(self, group: Sequence[_Waiting]) -> None:
@@ -179,14 +194,19 @@ class Appender:
 
 
 async def _append_all(connection: AsyncConnection, appends: Sequence[Append]) -> list[Outcome]:
-    answered = await connection.execute(APPEND_WITH_VIEWS, _arguments(appends))
+    try:
+        answered = await connection.execute(APPEND_WITH_VIEWS, _arguments(appends))
+    except sa.exc.DBAPIError as failure:
+        if getattr(failure.orig, "sqlstate", None) == ACTOR_OUTDATED:
+            raise ActorOutdated from failure
+        raise
     return [_outcome(row) for row in answered]
 
 
 APPEND_WITH_VIEWS = sa.text(
     "SELECT * FROM append_with_views(:workspace, :actor_ids, :methods, :request_ids, :digests, :stream_kinds,"
     " :stream_ids, :expected_revisions, :effective_ats, :event_counts, :types, :schema_versions, :datas,"
-    " :plan_rows, :summary_rows, :accelerator_rows)"
+    " :plan_rows, :summary_rows, :accelerator_rows, :newcomers)"
 )
 
 
@@ -209,6 +229,7 @@ def _arguments(appends: Sequence[Append]) -> dict[str, Any]:
         "plan_rows": _numbered(append.rows.plans for append in appends),
         "summary_rows": _numbered(append.rows.summaries for append in appends),
         "accelerator_rows": _numbered(append.rows.accelerators for append in appends),
+        "newcomers": [append.request.newcomer for append in appends],
     }
 
 

@@ -25,6 +25,7 @@ def connect(url: str, *, connection_count: int) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=10,
         isolation_level="READ COMMITTED",
+        hide_parameters=True,  # they are plans and people, and failures are logged
         connect_args={
             "timeout": 5,
             "server_settings": {

@@ -15,6 +15,15 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who acts."""
+
+    id: ActorId
+    newcomer: str | None = None
+    """The subject, as long as nothing that it asked for was accepted: its id is kept beside the first thing that is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """Who asks to write what: by this a repeated request is known again."""
 
@@ -24,6 +33,8 @@ class Request:
     method: str
     """Full name of the rpc, such as ``tonnage.v1.PlanService/DraftPlan``."""
     request_id: UUID
+    newcomer: str | None = None
+    """As `Actor` has it."""
     digest: bytes
     """SHA-256 over what was asked, without the request id: the same id with another digest is refused."""
 

@@ -9,12 +9,11 @@ from uuid import UUID, uuid5
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.planning.happening import ActorId
 from domain.planning.publication import FactChange, PublishRelease, ReleasePublished, decide, fold
 from service.store.appender import Append, Appender
 from service.store.codec import encode
 from service.store.database import transaction
-from service.store.entry import Request
+from service.store.entry import Actor, Request
 from service.store.log import decoded, read_stream
 from service.store.refusal import ReleaseNotFound, StaleRevision
 from service.store.tables import releases
@@ -22,6 +21,9 @@ from service.store.views import ViewRows, summary_rows
 
 SYSTEM = "system"
 """The workspace of what holds for everybody."""
+
+PUBLISHER = "tonnage"
+"""Who enters releases."""
 
 CATALOG = UUID("6f1c1d0a-5d0e-4c39-9a55-6d0f6d0c2a26")
 """Id of the one stream that tells which release followed which."""
@@ -34,6 +36,7 @@ TRIES = 5
 class Publication:
     """A release, its content and what to say of it."""
 
+    actor: Actor
     command: PublishRelease
     content: bytes
 
@@ -42,7 +45,8 @@ class Publication:
         """Publishing the same release again is the same request again."""
         return Request(
             workspace=SYSTEM,
-            actor=self.command.actor,
+            actor=self.actor.id,
+            newcomer=self.actor.newcomer,
             method="publish_release",
             request_id=uuid5(CATALOG, self.command.digest),
             digest=sha256(self.content).digest(),
@@ -64,13 +68,15 @@ async def publish(
     *,
     release: str,
     content: bytes,
-    actor: ActorId,
+    actor: Actor,
     at: datetime,
     changes: tuple[FactChange, ...],
 ) -> bool:
     """Enter a release into the history, once; return whether it was new."""
-    command = PublishRelease(actor=actor, at=at, release=release, digest=sha256(content).hexdigest(), changes=changes)
-    publication = Publication(command=command, content=content)
+    command = PublishRelease(
+        actor=actor.id, at=at, release=release, digest=sha256(content).hexdigest(), changes=changes
+    )
+    publication = Publication(actor=actor, command=command, content=content)
     for _ in range(TRIES - 1):
         try:
             return await _publish(engine, appender, publication)

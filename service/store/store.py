@@ -12,10 +12,11 @@ from domain.planning.happening import ActorId
 from domain.planning.plan import Command
 from domain.planning.publication import FactChange
 from service.store.actors import Actors
-from service.store.appender import Appender
+from service.store.appender import ActorOutdated, Appender
 from service.store.chain import Fault, LoggedEvent
 from service.store.database import connect, require_ready
 from service.store.entry import (
+    Actor,
     EventFilter,
     Page,
     PlanFilter,
@@ -28,8 +29,8 @@ from service.store.entry import (
 from service.store.log import list_events, read_log, verify
 from service.store.plan_writer import Attempt, PlanWriter
 from service.store.plans import known_at, list_plans, read_history, read_plan, until_revision
-from service.store.refusal import RevisionNotFound
-from service.store.releases import SYSTEM, content_of, publish
+from service.store.refusal import RevisionNotFound, StoreUnavailable
+from service.store.releases import PUBLISHER, SYSTEM, content_of, publish
 
 
 class Store:
@@ -80,9 +81,9 @@ class Store:
         """Return when the database answers and is migrated; raise `StoreUnavailable` or `SchemaOutdated`."""
         await require_ready(self._engine)
 
-    async def actor(self, *, workspace: str, subject: str) -> ActorId:
-        """Return the random id that stands for the authenticated ``subject``, a new one at first sight."""
-        return await self._actors.id_of(workspace, subject)
+    async def actor(self, *, workspace: str, subject: str) -> Actor:
+        """Return the random id that stands for the authenticated ``subject``; nothing is written."""
+        return await self._actors.actor(workspace, subject)
 
     async def subjects(self, *, workspace: str, actors: Collection[ActorId]) -> Mapping[ActorId, str]:
         """Return who the actors are; those that were erased are missing."""
@@ -112,10 +113,18 @@ class Store:
             RequestIdReused: The id stands for another request.
             StaleRevision: Somebody changed the plan meanwhile; carries the current revision.
             PlanRefused: See `domain.planning.plan`; nothing was written.
+            StoreUnavailable: Also where somebody else met the newcomer first: `actor` returns another id then.
 
         """
         attempt = Attempt(request=request, plan_id=plan_id, command=command, expected_revision=expected_revision)
-        return await self._writer.execute(attempt)
+        try:
+            written = await self._writer.execute(attempt)
+        except ActorOutdated as outdated:
+            self._actors.forget(request.workspace, request.newcomer or "")
+            raise StoreUnavailable from outdated
+        if request.newcomer is not None:
+            self._actors.keep(request.workspace, request.newcomer, request.actor)
+        return written
 
     async def plan(
         self,
@@ -210,15 +219,14 @@ class Store:
             ReleaseNameTaken: Another release has this name.
 
         """
-        return await publish(
-            self._engine,
-            self._appender,
-            release=release,
-            content=content,
-            actor=await self._actors.id_of(SYSTEM, "tonnage"),
-            at=at,
-            changes=changes,
-        )
+        while True:
+            actor = await self._actors.actor(SYSTEM, PUBLISHER)
+            try:
+                return await publish(
+                    self._engine, self._appender, release=release, content=content, actor=actor, at=at, changes=changes
+                )
+            except ActorOutdated:  # another process that started at the same time was the first
+                self._actors.forget(SYSTEM, PUBLISHER)
 
     async def release_content(self, digest: str) -> bytes:
         """Return the canonical content of the release with ``digest``; raise `ReleaseNotFound`."""

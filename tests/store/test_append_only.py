@@ -6,9 +6,10 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from domain.planning.happening import ActorId
 from service.store import Store
 from tests.planning.example import ADA, draft
-from tests.store.writing import write
+from tests.store.writing import request_by, write
 
 GUARDED = ["events", "events_from_1", "requests", "releases"]
 NEVER_SHORTENED = ["streams", "log_heads"]
@@ -108,12 +109,77 @@ def test_an_append_must_see_what_was_committed_before_its_lock(database):
             append(connection, "acme")
 
 
-def append(connection: "psycopg.Connection[tuple[object, ...]]", workspace: str | None) -> None:
-    connection.execute(
-        "SELECT * FROM append_events(%s, %s::uuid[], '{m}', %s::uuid[], %s::bytea[], '{plan}', %s::uuid[],"
-        " '{0}', '{NULL}', '{1}', '{t}', '{1}', '{{}}')".replace("'{{}}'", "'{\"{}\"}'"),
-        [workspace, [UUID(ADA)], [uuid4()], [b"d"], [uuid4()]],
-    )
+GROUP: dict[str, object] = {
+    "actor_ids": [UUID(ADA)],
+    "methods": ["m"],
+    "request_ids": [uuid4()],
+    "digests": [b"d"],
+    "stream_kinds": ["plan"],
+    "stream_ids": [uuid4()],
+    "expected_revisions": [0],
+    "effective_ats": [None],
+    "event_counts": [1],
+    "types": ["t"],
+    "schema_versions": [1],
+    "datas": ["{}"],
+}
+TYPES = dict.fromkeys(("actor_ids", "request_ids", "stream_ids"), "uuid") | {
+    "digests": "bytea",
+    "expected_revisions": "bigint",
+    "effective_ats": "timestamptz",
+    "event_counts": "integer",
+    "schema_versions": "integer",
+}
+
+
+def append(connection: "psycopg.Connection[tuple[object, ...]]", workspace: str | None, **changes: object) -> object:
+    """Append one event, or what ``changes`` make of that, and return what the log says of it."""
+    group = GROUP | changes
+    arrays = ", ".join(f"{name} => %s::{TYPES.get(name, 'text')}[]" for name in group)
+    said = connection.execute(f"SELECT outcome FROM append_events(%s, {arrays})", [workspace, *group.values()])
+    return said.fetchone()
+
+
+def test_a_revision_that_is_not_named_is_not_the_expected_one(database):
+    with connected(database.service_url) as connection:
+        assert append(connection, "acme", expected_revisions=[None]) == ("conflict",)
+        assert connection.execute("SELECT count(*) FROM events").fetchone() == (0,)
+        assert append(connection, "acme") == ("appended",)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({name: [*value, *value]} for name, value in GROUP.items() if isinstance(value, list)),
+        *({name: []} for name in GROUP),
+        *({name: None} for name in GROUP),
+        {"event_counts": [None]},
+        {"event_counts": [-1]},
+        {"event_counts": [2]},
+    ],
+    ids=str,
+)
+def test_arrays_that_do_not_fit_together_append_nothing(database, changes):
+    with connected(database.service_url) as connection:
+        with pytest.raises(errors.ArraySubscriptError):
+            append(connection, "acme", **changes)
+        assert connection.execute("SELECT position FROM log_heads").fetchone() == (0,)
+
+
+def read_log(connection: "psycopg.Connection[tuple[object, ...]]", workspace: str) -> list[object]:
+    connection.execute("SELECT set_config('tonnage.workspace', %s, false)", [workspace])
+    return [row[0] for row in connection.execute("SELECT workspace FROM read_log(0, 100)")]
+
+
+async def test_the_log_shows_a_workspace_its_own_events_and_the_whole_only_to_who_asks_for_it(store, database):
+    for workspace in ("acme", "umbrella"):
+        await write(store, draft(), plan_id=uuid4(), workspace=workspace)
+    with psycopg.connect(database.service_url, autocommit=True) as connection:
+        assert set(read_log(connection, "acme")) == {"acme"}
+        assert read_log(connection, "nobody") == []
+        assert read_log(connection, "*") == ["acme", "acme", "umbrella", "umbrella"]
+        with pytest.raises(errors.InsufficientPrivilege, match="no workspace is named"):
+            read_log(connection, "")
 
 
 TABLES = [
@@ -129,8 +195,8 @@ TABLES = [
 
 
 async def test_a_workspace_sees_nothing_of_another(store, database):
-    await write(store, draft(), plan_id=uuid4(), workspace="acme")
-    await store.actor(workspace="acme", subject="ada@example.com")
+    request = request_by(ActorId(ADA), newcomer="ada@example.com")
+    await write(store, draft(), plan_id=uuid4(), workspace="acme", request=request)
     with psycopg.connect(database.service_url, autocommit=True) as connection:
         for workspace, sees in (("acme", True), ("umbrella", False), ("", False), ("*", False)):
             connection.execute("SELECT set_config('tonnage.workspace', %s, false)", [workspace])

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from service.store import EventFilter, PlanFilter, Request, Written
+from service.store import EventFilter, PlanFilter, Request, Store, Written
 from service.store.refusal import StoreUnavailable
 from tests.planning.example import ADA, draft
 from tests.postgres import Database
@@ -72,12 +72,13 @@ async def test_callers_in_the_midst_of_a_cut_are_told_and_ask_again_for_the_same
             await asyncio.sleep(0.001)
         answers = await asyncio.gather(*tasks)
     assert refused > 0
-    for (request, plan_id), answer in zip(asked, answers, strict=True):
-        assert answer == await store.remembered(request)
-        history = await store.history(workspace="acme", plan_id=plan_id)
-        assert [event.request_id for event in history] == [request.request_id] * 2
-    assert len(await store.log(after=0)) == 600
-    assert await store.verify() == ()
+    async with await Store.open(database.service_url) as afterwards:  # none of its connections was cut
+        for (request, plan_id), answer in zip(asked, answers, strict=True):
+            assert answer == await afterwards.remembered(request)
+            history = await afterwards.history(workspace="acme", plan_id=plan_id)
+            assert [event.request_id for event in history] == [request.request_id] * 2
+        assert len(await afterwards.log(after=0)) == 600
+        assert await afterwards.verify() == ()
 
 
 async def test_a_lock_that_somebody_holds_makes_writes_wait_and_reads_go_on(store, database):

@@ -1,7 +1,9 @@
 """Releases of the catalog: entered once, kept by the digest of their content, readable for ever."""
 
 import asyncio
+import json
 from hashlib import sha256
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -58,15 +60,66 @@ async def test_a_release_that_nobody_published_is_not_found(store):
         await store.release_content(DIGEST)
 
 
-def test_content_that_is_not_what_its_digest_says_is_not_kept(database):
-    with psycopg.connect(database.service_url, autocommit=True) as connection:
-        connection.execute("SELECT set_config('tonnage.workspace', 'system', false)")
-        with pytest.raises(errors.CheckViolation):
-            connection.execute("SELECT keep_release(%s, '2026-11', NULL, '{}')", ["0" * 64])
+Connection = psycopg.Connection[tuple[object, ...]]
+
+PUBLISHED: dict[str, object] = {"release": "2026-11", "digest": DIGEST, "parent_digest": None, "changes": []}
+
+
+def publish(connection: Connection, workspace: str = "system", **changes: object) -> None:
+    """Append that a release was published, by hand."""
+    connection.execute(
+        "SELECT append_events(%s, %s::uuid[], '{m}', %s::uuid[], '{d}'::bytea[], '{catalog}', %s::uuid[],"
+        " '{0}', '{NULL}', '{1}', '{release_published}', '{1}', %s)",
+        [workspace, [uuid4()], [uuid4()], [uuid4()], [json.dumps(PUBLISHED | changes)]],
+    )
+
+
+def keep(connection: Connection, digest: str = DIGEST, parent_digest: str | None = None) -> None:
+    connection.execute("SELECT keep_release(%s, '2026-11', %s, %s)", [digest, parent_digest, CONTENT])
+
+
+def test_a_release_is_kept_by_the_transaction_that_publishes_it(database):
+    with psycopg.connect(database.service_url) as connection:
+        publish(connection)
+        keep(connection)
+        connection.commit()
+        assert connection.execute("SELECT digest FROM releases").fetchall() == [(DIGEST,)]
+
+
+@pytest.mark.parametrize("workspace", ["system", "acme"])
+def test_a_release_that_nobody_publishes_is_not_kept(database, workspace):
+    with psycopg.connect(database.service_url) as connection:
+        connection.execute("SELECT set_config('tonnage.workspace', %s, true)", [workspace])
+        with pytest.raises(errors.InsufficientPrivilege, match="not part of this transaction"):
+            keep(connection)
+
+
+def test_a_release_is_not_kept_after_the_fact(database):
+    with psycopg.connect(database.service_url) as connection:
+        publish(connection)
+        connection.commit()
+        connection.execute("SELECT set_config('tonnage.workspace', 'system', true)")
+        with pytest.raises(errors.InsufficientPrivilege, match="not part of this transaction"):
+            keep(connection)
+
+
+@pytest.mark.parametrize("published", [{"digest": "0" * 64}, {"release": "2026-10"}, {"parent_digest": "0" * 64}])
+def test_a_release_is_kept_as_its_publication_names_it(database, published):
+    with psycopg.connect(database.service_url) as connection:
+        publish(connection, **published)
+        with pytest.raises(errors.InsufficientPrivilege, match="not part of this transaction"):
+            keep(connection)
 
 
 def test_only_the_systems_workspace_states_what_exists(database):
-    with psycopg.connect(database.service_url, autocommit=True) as connection:
-        connection.execute("SELECT set_config('tonnage.workspace', 'acme', false)")
-        with pytest.raises(errors.InsufficientPrivilege, match="row-level security"):
-            connection.execute("SELECT keep_release(%s, '2026-11', NULL, %s)", [DIGEST, CONTENT])
+    with psycopg.connect(database.service_url) as connection:
+        publish(connection, "acme")
+        with pytest.raises(errors.InsufficientPrivilege):
+            keep(connection)
+
+
+def test_content_that_is_not_what_its_digest_says_is_not_kept(database):
+    with psycopg.connect(database.service_url) as connection:
+        publish(connection, digest="0" * 64)
+        with pytest.raises(errors.CheckViolation):
+            keep(connection, "0" * 64)

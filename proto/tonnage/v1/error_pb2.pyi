@@ -35,9 +35,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_REQUEST_UNREADABLE: _ErrorReason.ValueType  # 2
     """ERROR_REASON_REQUEST_UNREADABLE (INVALID_ARGUMENT): the bytes are not a message of the method's request type."""
     ERROR_REASON_QUESTION_REFUSED: _ErrorReason.ValueType  # 3
-    """ERROR_REASON_QUESTION_REFUSED (INVALID_ARGUMENT): the fields are well-formed and make no question, such as an
-    unknown accelerator or a config.json that is not understood. google.rpc.BadRequest names each field, what was given
-    and what is allowed.
+    """ERROR_REASON_QUESTION_REFUSED (INVALID_ARGUMENT): the fields are well-formed and make no question, such as a
+    model or an accelerator that the catalog does not have, or a config.json that is not understood.
+    google.rpc.BadRequest names each field, what was given and what is allowed.
     """
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 4
     """ERROR_REASON_PAGE_TOKEN_INVALID (INVALID_ARGUMENT): the page token was not given out for this list with these
@@ -45,10 +45,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_UNKNOWN_ACCELERATOR: _ErrorReason.ValueType  # 5
     """ERROR_REASON_UNKNOWN_ACCELERATOR (NOT_FOUND): the catalog has no accelerator of that id; metadata nearest names
-    some.
+    some. Only where the accelerator itself was asked for: as a part of a question it is refused with the question.
     """
     ERROR_REASON_UNKNOWN_MODEL: _ErrorReason.ValueType  # 6
-    """ERROR_REASON_UNKNOWN_MODEL (NOT_FOUND): the catalog has no model of that id; metadata nearest names some."""
+    """ERROR_REASON_UNKNOWN_MODEL (NOT_FOUND): the catalog has no model of that id; metadata nearest names some. Only where
+    the model itself was asked for: as a part of a question it is refused with the question.
+    """
     ERROR_REASON_PLAN_NOT_FOUND: _ErrorReason.ValueType  # 7
     """ERROR_REASON_PLAN_NOT_FOUND (NOT_FOUND): there is no plan of that id in the workspace."""
     ERROR_REASON_REVISION_NOT_FOUND: _ErrorReason.ValueType  # 8
@@ -93,6 +95,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ERROR_REASON_DEADLINE_EXPIRED (DEADLINE_EXCEEDED): the caller's deadline passed before the answer was there."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 22
     """ERROR_REASON_INTERNAL (INTERNAL): a bug; metadata incident names the entry in the service's log."""
+    ERROR_REASON_CALLER_INVALID: _ErrorReason.ValueType  # 23
+    """ERROR_REASON_CALLER_INVALID (INVALID_ARGUMENT): a header or a certificate names a caller or a workspace as none can
+    be named; metadata name says where, allowed what can stand there.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is what google.rpc.ErrorInfo.reason says, without the prefix ERROR_REASON_."""
@@ -106,9 +112,9 @@ google.rpc.BadRequest names all of them.
 ERROR_REASON_REQUEST_UNREADABLE: ErrorReason.ValueType  # 2
 """ERROR_REASON_REQUEST_UNREADABLE (INVALID_ARGUMENT): the bytes are not a message of the method's request type."""
 ERROR_REASON_QUESTION_REFUSED: ErrorReason.ValueType  # 3
-"""ERROR_REASON_QUESTION_REFUSED (INVALID_ARGUMENT): the fields are well-formed and make no question, such as an
-unknown accelerator or a config.json that is not understood. google.rpc.BadRequest names each field, what was given
-and what is allowed.
+"""ERROR_REASON_QUESTION_REFUSED (INVALID_ARGUMENT): the fields are well-formed and make no question, such as a
+model or an accelerator that the catalog does not have, or a config.json that is not understood.
+google.rpc.BadRequest names each field, what was given and what is allowed.
 """
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 4
 """ERROR_REASON_PAGE_TOKEN_INVALID (INVALID_ARGUMENT): the page token was not given out for this list with these
@@ -116,10 +122,12 @@ filters.
 """
 ERROR_REASON_UNKNOWN_ACCELERATOR: ErrorReason.ValueType  # 5
 """ERROR_REASON_UNKNOWN_ACCELERATOR (NOT_FOUND): the catalog has no accelerator of that id; metadata nearest names
-some.
+some. Only where the accelerator itself was asked for: as a part of a question it is refused with the question.
 """
 ERROR_REASON_UNKNOWN_MODEL: ErrorReason.ValueType  # 6
-"""ERROR_REASON_UNKNOWN_MODEL (NOT_FOUND): the catalog has no model of that id; metadata nearest names some."""
+"""ERROR_REASON_UNKNOWN_MODEL (NOT_FOUND): the catalog has no model of that id; metadata nearest names some. Only where
+the model itself was asked for: as a part of a question it is refused with the question.
+"""
 ERROR_REASON_PLAN_NOT_FOUND: ErrorReason.ValueType  # 7
 """ERROR_REASON_PLAN_NOT_FOUND (NOT_FOUND): there is no plan of that id in the workspace."""
 ERROR_REASON_REVISION_NOT_FOUND: ErrorReason.ValueType  # 8
@@ -164,4 +172,8 @@ ERROR_REASON_DEADLINE_EXPIRED: ErrorReason.ValueType  # 21
 """ERROR_REASON_DEADLINE_EXPIRED (DEADLINE_EXCEEDED): the caller's deadline passed before the answer was there."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 22
 """ERROR_REASON_INTERNAL (INTERNAL): a bug; metadata incident names the entry in the service's log."""
+ERROR_REASON_CALLER_INVALID: ErrorReason.ValueType  # 23
+"""ERROR_REASON_CALLER_INVALID (INVALID_ARGUMENT): a header or a certificate names a caller or a workspace as none can
+be named; metadata name says where, allowed what can stand there.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
