@@ -63,6 +63,19 @@ NUMBERS = (math.nan, math.inf, -math.inf, -0.0, -1.0, 0.0, 1e-320, 1e308, 0.5, 2
 WHOLES = (0, 1, -1, 2, 7, 4096, 4097, 2**31 - 1, -(2**31))
 LONGS = (*WHOLES, 2**63 - 1, -(2**63))
 
+HEADED = 0.4
+"""Share of the calls that come with headers of their own."""
+
+
+SUBJECTS = ("pia", "abe", "eve", "", " ", "'; DROP TABLE actors; --", "%s{0}", "..", "p" * 200, "p" * 201, "p" * 5_000)
+WORKSPACES = (
+    *("default", "acme", "umbrella", "", " ", "*", "system", "SYSTEM", "public", "a b", "../acme", "acme*", '"'),
+    *("'; DROP TABLE plans; --", "%", "-1", "w" * 100, "w" * 101, "w" * 5_000),
+)
+
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+
 
 @dataclass
 class Hostile:
@@ -70,6 +83,7 @@ class Hostile:
 
     method: str
     content: bytes
+    metadata: Metadata = ()
 
 
 @dataclass
@@ -92,7 +106,23 @@ class Hostility:
             self.untimely,
             self.described,
         )
-        return self.random.choice(kinds)()
+        made = self.random.choice(kinds)()
+        made.metadata = self.headers() if self.random.random() < HEADED else ()
+        return made
+
+    def headers(self) -> Metadata:
+        """Headers that somebody may have put there: twice, too long, of random bytes, or of nobody."""
+        size = self.random.choice((0, 1, 100, 2_000))
+        every: Metadata = (
+            ("x-tonnage-subject", self.random.choice(SUBJECTS)),
+            ("x-tonnage-workspace", self.random.choice(WORKSPACES)),
+            ("x-tonnage-workspace", self.random.choice(WORKSPACES)),
+            ("x-tonnage-workspace-bin", self.random.randbytes(size)),
+            ("grpc-trace-bin", self.random.randbytes(size)),
+            ("authorization", "Bearer " + "x" * size),
+            ("x-noise", "".join(chr(self.random.randint(32, 126)) for _ in range(size))),
+        )
+        return tuple(self.random.sample(every, self.random.randint(1, 3)))
 
     def noise(self) -> Hostile:
         """Random bytes."""
