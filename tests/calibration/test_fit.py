@@ -5,6 +5,7 @@ import tomllib
 import numpy as np
 import pytest
 
+from domain.quantity import Column
 from service.calibration.design import design
 from service.calibration.fit import PARAMETERS, SCOPES, ColumnFactors, Fit, predict
 from service.calibration.measurements import Measurement, SkippedRow, read_measurements
@@ -50,7 +51,7 @@ def test_a_row_of_an_unknown_device_is_left_out_with_the_reason(tmp_path):
     assert "h1000" in skipped.reason
 
 
-def made_with(fit, known):
+def made_with(fit: Fit, known: Column) -> Fit:
     """Return the fit with what it would have measured had the known point been the truth."""
     seen = predict(fit.design, ColumnFactors(fit.space, known))
     fit.measured = np.log(np.array([getattr(seen, name)[place] for place, name in enumerate(fit.metric)]))
@@ -93,7 +94,7 @@ def test_the_interval_spans_nine_errors_of_ten(rows):
     assert many["tpot_s/model/high"] == pytest.approx(np.exp(0.45), rel=1e-3)
 
 
-def made_many(fit):
+def made_many(fit: Fit) -> Fit:
     fit.metric = np.array(["tpot_s"] * 300)
     return fit
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +28,7 @@ LLAMA = EstimateRequest(
 )
 
 
-def asked(**changes):
+def asked(**changes: Any) -> Any:
     return estimate(catalog(), replace(LLAMA, **changes))
 
 

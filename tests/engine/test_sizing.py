@@ -113,7 +113,7 @@ def test_no_fewer_whole_nodes_hold_it(model, accelerator, weight_format, load):
     for node in (one for one in catalog().nodes.values() if one.accelerator == accelerator):
         inside = node.accelerator_count * devices
         for count in range(1, found.accelerator_count):
-            for layout in layouts_of(count * devices) if count % node.granularity_count == 0 else ():
+            for layout in layouts_of(count * devices) if count % node.step_count(count) == 0 else ():
                 group = layout["tensor_parallel"] * layout["attention_data_parallel"]
                 assert inside % group or not holds(model, found, load, count, layout), (count, layout)
 
@@ -132,7 +132,7 @@ def test_the_three_smallest_stand_in_order_and_are_what_they_are_called(model):
         if deployable is not None:
             assert deployable.accelerator_count >= by_memory.accelerator_count
             node = catalog().nodes[deployable.node or ""]
-            assert deployable.accelerator_count % node.granularity_count == 0
+            assert deployable.accelerator_count % node.step_count(deployable.accelerator_count) == 0
         if recommended is not None:
             assert deployable is not None
             assert recommended.accelerator_count >= deployable.accelerator_count
@@ -285,9 +285,7 @@ def test_no_tensor_group_of_a_deployable_layout_straddles_two_nodes(model, accel
 )
 def test_what_a_sizing_returns_a_check_accepts(model, concurrency):
     load = Load(concurrency=concurrency)
-    asked = SizeRequest(
-        model=model, accelerators=("h200-sxm-141", "a10", "mi300x", "ascend-910b3", "l40s"), load=load
-    )
+    asked = SizeRequest(model=model, accelerators=("h200-sxm-141", "a10", "mi300x", "ascend-910b3", "l40s"), load=load)
     answer = size(catalog(), asked)
     for candidate in (*answer.candidates, *answer.unpriced):
         for found in (candidate.smallest_by_memory, candidate.smallest_deployable, candidate.recommended):
@@ -301,3 +299,29 @@ def test_what_a_sizing_returns_a_check_accepts(model, concurrency):
                     load=load,
                 )
                 assert check(catalog(), again).verdict in {"fits", "marginal"}, found
+
+
+@pytest.mark.parametrize(
+    ("model", "accelerator", "concurrency"), [(R1, "l40s", 64), (QWEN_72B, "a100-pcie-80", 400), (QWEN_72B, "l20", 400)]
+)
+def test_cards_in_slots_are_bought_singly_up_to_one_server_and_by_servers_beyond(model, accelerator, concurrency):
+    load = Load(concurrency=concurrency)
+    answer = size(catalog(), SizeRequest(model=model, accelerators=(accelerator,), policy="allow_4bit", load=load))
+    chosen = [one for candidate in candidates(answer) if (one := candidate.smallest_deployable) is not None]
+    whole = [one for one in chosen if one.accelerator_count > catalog().nodes[one.node or ""].accelerator_count]
+    assert whole
+    for one in whole:
+        assert one.node_count == int(one.node_count or 0.0)
+        assert one.layout.rank_count <= one.device_count
+
+
+def test_cards_of_one_server_are_bought_singly():
+    found = sized(QWEN_72B, "l40s", "bf16", Load()).recommended
+    assert found is not None
+    assert (found.node_count or 0.0) < 1.0
+
+
+def test_one_server_for_each_card_is_no_deployment_where_servers_hold_several():
+    found = sized(LLAMA_70B, "rtx-4090-24", "fp8", Load(concurrency=64)).smallest_deployable
+    assert found is not None
+    assert catalog().nodes[found.node or ""].accelerator_count > 1

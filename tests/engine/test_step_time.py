@@ -1,5 +1,7 @@
 """The time of one step: published ceilings first, then what must hold for every model and machine."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,11 +10,12 @@ from hypothesis import strategies as st
 from domain.engine.collectives import expert_exchange_bytes, ring_all_reduce_bytes
 from domain.engine.estimate import EstimateRequest
 from domain.engine.estimating import estimate
+from domain.engine.footprint import Footprint
 from domain.engine.memory import Division, Keeping
 from domain.engine.rates import Rates
 from domain.engine.setting import ModelStudy
 from domain.engine.step_time import roofline_s, step_time
-from domain.engine.work import StepBatch, step_work
+from domain.engine.work import StepBatch, StepWork, step_work
 from domain.quantity import power
 from tests.release import catalog
 
@@ -54,11 +57,11 @@ def test_a_column_of_powers_has_the_bits_of_its_rows(base, exponents):
     assert column.tolist() == [float(power(base, exponent)) for exponent in exponents]
 
 
-def footprint_of(model):
+def footprint_of(model: str) -> Footprint:
     return ModelStudy(catalog(), catalog().model(model)).footprint("bf16", with_mtp=False)
 
 
-def keeping_of(model):
+def keeping_of(model: str) -> Keeping:
     engine = catalog().serving_engines["vllm"]
     layers = footprint_of(model).layers
     return Keeping(
@@ -66,14 +69,14 @@ def keeping_of(model):
     )
 
 
-def work_of(model, batch, tensor=1.0, data=1.0):
+def work_of(model: str, batch: StepBatch[float], tensor: float = 1.0, data: float = 1.0) -> StepWork[float]:
     division = Division(
         tensor_parallel=tensor, attention_data_parallel=data, expert_parallel=1.0, decode_context_parallel=1.0
     )
     return step_work(footprint_of(model), division, 1.0, batch, keeping_of(model))
 
 
-def batch_of(decode, prefill=0.0, context=1000.0):
+def batch_of(decode: float, prefill: float = 0.0, context: float = 1000.0) -> StepBatch[float]:
     return StepBatch(
         decode_sequences=decode, prefill_tokens=prefill, context_tokens=context, prefill_context_tokens=500.0
     )
@@ -124,7 +127,7 @@ def test_the_parts_of_a_step_add_up(model):
 @pytest.mark.parametrize("model", MODELS)
 @given(decode=st.floats(1, 500), more=st.floats(1, 500), context=st.floats(16, 30_000))
 def test_a_step_takes_longer_with_more_sequences_and_more_context(model, decode, more, context):
-    def seconds(sequences, tokens):
+    def seconds(sequences: float, tokens: float) -> float:
         return step_time(work_of(model, batch_of(sequences, context=tokens), tensor=4.0), RATES).total_s
 
     assert seconds(decode + more, context) >= seconds(decode, context)
@@ -150,8 +153,8 @@ def test_a_column_of_steps_has_the_bits_of_its_rows(model):
     assert step_time(work, rates).total_s.tolist() == pytest.approx(rows, rel=1e-14)
 
 
-def tpot_s(**changes):
-    asked = {
+def served(**changes: Any) -> Any:
+    asked: dict[str, Any] = {
         "id": "a",
         "model": "meta-llama/Llama-3.1-70B",
         "accelerator": "h100-sxm-80",
@@ -166,4 +169,4 @@ def tpot_s(**changes):
 
 def test_decoding_is_slower_than_reading_the_weights_at_the_peak():
     weights_bytes, peak = 70.55e9 / 4, 3.35e12
-    assert tpot_s(concurrency=1.0).tpot_s.mean > weights_bytes / peak
+    assert served(concurrency=1.0).tpot_s.mean > weights_bytes / peak
