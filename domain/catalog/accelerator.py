@@ -76,3 +76,10 @@ class Node:
     power_w: float | None
     confidence: Literal["high", "medium", "low"]
     note: str
+
+    def step_count(self, accelerator_count: int) -> int:
+        """Accelerators by which a deployment of about so many grows: what is bought at once, then whole nodes.
+
+        Cards in slots are bought singly up to one full server; beyond it the next server comes full.
+        """
+        return self.granularity_count if accelerator_count <= self.accelerator_count else self.accelerator_count

@@ -112,13 +112,18 @@ def placed(nodes: Iterable[Node], accelerator_count: int, group_accelerators: fl
 
 
 def suited_node(nodes: Iterable[Node], accelerator_count: int, group_accelerators: float) -> Node | None:
-    """The node type that joins a tensor group, leaves least over, takes fewest nodes, and is the smallest."""
+    """The node type that joins a tensor group, leaves least over, takes fewest nodes, and is the smallest.
 
-    def burden(node: Node) -> tuple[bool, int, int, int]:
-        bought = -(-accelerator_count // node.granularity_count) * node.granularity_count
+    Servers of one accelerator each come last where there are several to place.
+    """
+
+    def burden(node: Node) -> tuple[bool, bool, int, int, int]:
+        step = node.step_count(accelerator_count)
+        bought = -(-accelerator_count // step) * step
         boxes = -(-accelerator_count // node.accelerator_count)
         crosses = group_accelerators > node.accelerator_count
-        return crosses, bought - accelerator_count, boxes, node.accelerator_count
+        is_scattered = node.accelerator_count == 1 < accelerator_count
+        return crosses, is_scattered, bought - accelerator_count, boxes, node.accelerator_count
 
     return min(nodes, key=burden, default=None)
 

@@ -82,17 +82,15 @@ def smallest_deployable(search: Search, *, allow_marginal: bool) -> Deployment |
     return min(found, key=_least_boxes, default=None)
 
 
-def _least_boxes(deployment: Deployment) -> tuple[int, int, float]:
-    """Fewest accelerators, then fewest nodes, then the fullest."""
-    nodes = deployment.node_count or 0.0
-    return deployment.accelerator_count, math.ceil(nodes), -nodes
+def _least_boxes(deployment: Deployment) -> tuple[bool, int, int, float]:
+    """Not one server for each accelerator, then fewest accelerators, then fewest nodes, then the fullest."""
+    count, nodes = deployment.accelerator_count, deployment.node_count or 0.0
+    return nodes == count > 1, count, math.ceil(nodes), -nodes
 
 
 def _on_nodes(search: Search, node: Node, *, allow_marginal: bool) -> Deployment | None:
     table, node_ranks = search.table, node.accelerator_count * search.devices_per_card
-    step = node.granularity_count * search.devices_per_card
-    replicas = search.replicas
-    ranks = np.ceil(table.ranks * replicas / step) * step
+    ranks = _bought_ranks(table.ranks * search.replicas, node, search.devices_per_card)
     group = table.tensor * table.attention_data
     inside = (group <= node_ranks) & ((node_ranks % group == 0) | (table.ranks <= node_ranks))
     allowed = inside & (ranks <= search.accelerator_limit * search.devices_per_card)
@@ -106,6 +104,15 @@ def _on_nodes(search: Search, node: Node, *, allow_marginal: bool) -> Deployment
     filled = int(ranks[row] // table.ranks[row])
     place = Place(accelerator_count=count, replicas=filled, node=node, node_count=count / node.accelerator_count)
     return judged(search.evaluation, row, place)
+
+
+def _bought_ranks(needed: Column, node: Node, devices_per_card: int) -> Column:
+    """Ranks that are bought where so many are needed, per layout: see `Node.step_count`."""
+    whole = node.accelerator_count
+    within, beyond = (node.step_count(count) * devices_per_card for count in (whole, whole + 1))
+    step = np.where(needed <= whole * devices_per_card, float(within), float(beyond))
+    bought: Column = np.ceil(needed / step) * step
+    return bought
 
 
 def table_preference(search: Search) -> Column:
