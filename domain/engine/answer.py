@@ -1,6 +1,7 @@
 """The door of the engine: every question that planning and service may ask, and the types of the answers."""
 
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from domain.catalog.accelerator import Accelerator
 from domain.catalog.release import Catalog
@@ -46,7 +47,8 @@ from domain.engine.question import (
 from domain.engine.reason import Reason
 from domain.engine.setting import ModelStudy
 from domain.engine.sizing import Sizing
-from domain.engine.ways import PrecisionResolver
+from domain.engine.ways import QUALITY_ORDER, PrecisionResolver
+from domain.engine.wording import in_gb
 
 __all__ = [
     "ENGINE_VERSION",
@@ -84,6 +86,16 @@ ENGINE_VERSION = "1"
 """Changes whenever an answer may change for the same catalog and the same question."""
 
 
+Rank = tuple[bool, float, int, float]
+"""Whether nothing can be recommended, cost or count, quality, bytes of the weights."""
+
+Told = TypeVar("Told", Reason, Rejection)
+
+
+MOST_BY_DEFAULT = 128
+"""Accelerators up to which alternatives are searched where the caller's own count is not larger."""
+
+
 def resolve_precision(
     catalog: Catalog, model: str, accelerator: str, policy: Policy, config_json: str | None = None
 ) -> PrecisionAnswer:
@@ -108,7 +120,7 @@ def check(catalog: Catalog, request: CheckRequest) -> CheckAnswer:
     if checked.deployment is None:
         return _impossible(study, accelerator, request, checked)
     deployment = checked.deployment
-    reasons = (*checked.reasons, *node_reasons(catalog, deployment), *hand_set_stages(catalog, deployment))
+    reasons = (*_once(checked.reasons), *node_reasons(catalog, deployment), *hand_set_stages(catalog, deployment))
     is_plain = deployment.verdict == "fits" and not reasons
     others = () if is_plain else tuple(_others(study, accelerator, request))
     return CheckAnswer(
@@ -118,16 +130,21 @@ def check(catalog: Catalog, request: CheckRequest) -> CheckAnswer:
         deployment=deployment,
         reasons=(*reasons, *link_reasons(catalog, deployment), *_verdict_reason(deployment)),
         smaller_or_larger=others,
-        published=recipes(catalog, model, (accelerator.id,), others or (deployment,)),
+        published=recipes(catalog, model, (accelerator.id,), others or (deployment,), request.load),
         statements=tuple(statements(deployment, model, request.load)),
         facts=facts_of(request, model, (deployment, *others)),
     )
 
 
+def _once(told: tuple[Told, ...]) -> tuple[Told, ...]:
+    """Leave out what two ways of one format both say, such as W8A8 and W8A16 that no engine runs."""
+    return tuple(dict.fromkeys(told))
+
+
 def _verdict_reason(deployment: Deployment) -> Iterator[Reason]:
     headroom = deployment.memory.headroom_bytes
     if deployment.verdict == "does_not_fit":
-        sentence = f"The fullest device lacks {-headroom:.0f} bytes."
+        sentence = f"The fullest device lacks {in_gb(-headroom)}."
         yield Reason(code="DOES_NOT_FIT", sentence=sentence, bytes=-headroom)
     elif deployment.verdict == "marginal":
         yield Reason(code="MARGINAL", sentence="It fits, with under 8 % of the budget left for the cache.")
@@ -135,15 +152,16 @@ def _verdict_reason(deployment: Deployment) -> Iterator[Reason]:
 
 def _impossible(study: ModelStudy, accelerator: Accelerator, request: CheckRequest, checked: Checked) -> CheckAnswer:
     others = tuple(_others(study, accelerator, request))
-    why = " ".join(reason.sentence for reason in checked.reasons)
+    reasons = _once(checked.reasons)
+    why = " ".join(reason.sentence for reason in reasons)
     return CheckAnswer(
         model=study.model.id,
         verdict="impossible",
         sentence=f"Not possible on {request.accelerator_count} x {accelerator.id}: {why}",
         deployment=None,
-        reasons=checked.reasons,
+        reasons=reasons,
         smaller_or_larger=others,
-        published=recipes(study.catalog, study.model, (accelerator.id,), others),
+        published=recipes(study.catalog, study.model, (accelerator.id,), others, request.load),
         statements=(SPEED_NOT_JUDGED,),
         facts=facts_of(request, study.model, others),
     )
@@ -151,7 +169,9 @@ def _impossible(study: ModelStudy, accelerator: Accelerator, request: CheckReque
 
 def _others(study: ModelStudy, accelerator: Accelerator, request: CheckRequest) -> Iterator[Deployment]:
     """Yield what would hold it on the same accelerator: the asked precision first, then the other ways."""
-    sized = Sizing(study, _as_size(request), with_mtp=request.speculative_draft_tokens > 0).on((accelerator,))
+    with_mtp = request.speculative_draft_tokens > 0
+    sizing = Sizing(study, _as_size(request), with_mtp=with_mtp, memory_fraction=request.memory_fraction)
+    sized = sizing.on((accelerator,))
     wanted = request.weight_format
     ordered = sorted(sized.candidates, key=lambda one: one.smallest_by_memory.way.number_format != wanted)
     for candidate in ordered:
@@ -175,6 +195,7 @@ def _as_size(request: CheckRequest) -> SizeRequest:
         engine_version=request.engine_version,
         policy=request.policy,
         load=request.load,
+        max_accelerator_count=max(request.accelerator_count, MOST_BY_DEFAULT),
     )
 
 
@@ -197,8 +218,8 @@ def size(catalog: Catalog, request: SizeRequest) -> SizeAnswer:
         sentence=size_sentence(model, unpriced if ranked else priced, "count" if ranked else request.rank_by),
         candidates=tuple(priced),
         unpriced=tuple(unpriced),
-        rejections=sized.rejections,
-        published=recipes(catalog, model, ids, deployments),
+        rejections=_once(sized.rejections),
+        published=recipes(catalog, model, ids, deployments, request.load),
         statements=tuple(_size_statements(request)),
         facts=facts_of(request, model, deployments),
     )
@@ -212,16 +233,21 @@ def _price(candidate: Candidate) -> float | None:
     return _best(candidate).cost_usd_per_hour
 
 
-def _by_count(candidate: Candidate) -> tuple[bool, float, float]:
-    best = _best(candidate)
-    return candidate.recommended is None, float(best.accelerator_count), best.way.weights_bytes
+def _by_count(candidate: Candidate) -> Rank:
+    return _ranked(candidate, float(_best(candidate).accelerator_count))
 
 
-def _by_cost(candidate: Candidate) -> tuple[bool, float, float]:
-    return candidate.recommended is None, _price(candidate) or 0.0, _best(candidate).way.weights_bytes
+def _by_cost(candidate: Candidate) -> Rank:
+    return _ranked(candidate, _price(candidate) or 0.0)
 
 
-def _rank(request: SizeRequest) -> Callable[[Candidate], tuple[bool, float, float]]:
+def _ranked(candidate: Candidate, amount: float) -> Rank:
+    """Rank by ``amount``, the better quality first of what costs the same."""
+    way = _best(candidate).way
+    return candidate.recommended is None, amount, QUALITY_ORDER[way.quality], way.weights_bytes
+
+
+def _rank(request: SizeRequest) -> Callable[[Candidate], Rank]:
     return _by_cost if request.rank_by == "cost" else _by_count
 
 

@@ -7,8 +7,8 @@ from domain.engine.parallelism import Layout
 from domain.engine.precision import Policy, Way
 from domain.engine.reason import Reason
 
-Verdict = Literal["fits", "marginal", "does_not_fit", "impossible", "unknown"]
-"""``impossible``: no arithmetic or layout exists; ``unknown``: the catalog has a blank where it would be needed."""
+Verdict = Literal["fits", "marginal", "does_not_fit", "impossible"]
+"""``impossible``: no arithmetic or layout exists. A blank of the catalog is named in the answer, with what stood in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,8 @@ class Memory:
     """Context, communication buffers, and graphs where the engine counts them inside its share."""
     usable_bytes: float
     usable_kind: str
-    """``measured`` when a runtime's report stands behind it, ``assumed`` when it is the nominal figure."""
+    """``measured`` where a runtime reported it, ``derived`` where it follows from what a like device reports or from a
+    documented limit, ``assumed`` where it is the nominal figure."""
     memory_fraction: float
     budget_bytes: float
     """What the engine may fill."""
@@ -134,7 +135,7 @@ class CheckAnswer:
     sentence: str
     """The answer in one sentence, with its figures."""
     deployment: Deployment | None
-    """None when the verdict is ``impossible`` or ``unknown``."""
+    """None when the verdict is ``impossible``."""
     reasons: tuple[Reason, ...]
     smaller_or_larger: tuple[Deployment, ...]
     """Unless it plainly fits: the smallest deployments of the same accelerator that do, at every precision."""

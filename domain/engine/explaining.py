@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from domain.catalog.accelerator import Accelerator, Node
 from domain.catalog.model import Model
 from domain.catalog.release import Catalog
 from domain.catalog.serving_engine import PublishedDeployment
@@ -9,7 +10,7 @@ from domain.engine.deployment import Candidate, CheckRequest, Deployment, Load, 
 from domain.engine.parallelism import Layout, default_stages, division_obstacle
 from domain.engine.reason import Reason
 from domain.engine.setting import is_known_to_run
-from domain.engine.wording import counted, in_gb
+from domain.engine.wording import counted, in_gb, in_nodes
 
 SPEED_NOT_JUDGED = "Speed was not judged: this answer is about memory, precision and layout only."
 DEEPEST_SEARCHED = "Layouts of up to 64 tensor ranks and 16 pipeline stages were searched."
@@ -33,11 +34,7 @@ def layout_words(layout: Layout) -> str:
 
 def deployment_words(deployment: Deployment) -> str:
     """Return ``16 x h100-sxm-80 (2 nodes) at fp8, TP8 x PP2``."""
-    nodes = ""
-    if deployment.node_count is not None:
-        whole = deployment.node_count == int(deployment.node_count)
-        count = counted(int(deployment.node_count), "node") if whole else f"{deployment.node_count:.3g} nodes"
-        nodes = f" ({count})"
+    nodes = "" if deployment.node_count is None else f" ({in_nodes(deployment.node_count)})"
     way = f"{deployment.way.number_format} {deployment.way.path.replace('_', '-')}"
     return f"{deployment.accelerator_count} x {deployment.accelerator}{nodes}, {way}, {layout_words(deployment.layout)}"
 
@@ -108,42 +105,60 @@ def hand_set_stages(catalog: Catalog, deployment: Deployment) -> Iterator[Reason
 
 
 def node_reasons(catalog: Catalog, deployment: Deployment) -> Iterator[Reason]:
-    """Say so when the count is no whole number of nodes, or a tensor group crosses nodes."""
+    """Say so when more than is needed would have to be bought, or when ranks that work together stand in two nodes."""
     node = catalog.nodes.get(deployment.node or "")
     if node is None:
         return
-    if node.granularity_count > 1 and deployment.accelerator_count % node.accelerator_count:
-        sentence = (
-            f"{deployment.accelerator_count} accelerators are {deployment.node_count:.3g} nodes: "
-            f"{node.name} comes with {node.accelerator_count}."
-        )
+    count = deployment.accelerator_count
+    if count % node.step_count(count):
+        verb = "is" if count == 1 else "are"
+        share = in_nodes(count / node.accelerator_count)
+        sentence = f"{counted(count, 'accelerator')} {verb} {share}: {node.name} comes with {node.accelerator_count}."
         yield Reason(code="NOT_WHOLE_NODES", sentence=sentence)
     devices = node.accelerator_count * catalog.accelerators[deployment.accelerator].devices_per_card
-    group = deployment.layout.tensor_parallel * deployment.layout.attention_data_parallel
-    if group > devices:
-        sentence = f"A tensor group of {group} spans nodes of {devices}: its all-reduce runs over the network."
+    tensor, data = deployment.layout.tensor_parallel, deployment.layout.attention_data_parallel
+    if tensor > devices:
+        sentence = f"A tensor group of {tensor} spans nodes of {devices}: its all-reduce runs over the network."
         yield Reason(code="TENSOR_GROUP_CROSSES_NODES", sentence=sentence)
+    if data > 1 and tensor * data > devices:
+        sentence = f"{_exchange(deployment)} spans nodes of {devices}: it runs over the network."
+        yield Reason(code="EXPERT_EXCHANGE_CROSSES_NODES", sentence=sentence)
+
+
+def _exchange(deployment: Deployment) -> str:
+    """Name what the ranks of tensor x attention data parallelism do together; attention itself they do apart."""
+    layout = deployment.layout
+    has_experts = "routed_experts" in dict(deployment.memory.weights_by_component_bytes)
+    what = "experts" if has_experts else "feed-forward layers"
+    ranks = layout.tensor_parallel * layout.attention_data_parallel
+    groups = f"{layout.attention_data_parallel} attention groups of {counted(layout.tensor_parallel, 'rank')}"
+    return f"The exchange of {groups} with the {what} on all {ranks}"
 
 
 def link_reasons(catalog: Catalog, deployment: Deployment) -> Iterator[Reason]:
-    """Say so when a tensor group inside one node is joined by nothing but the host bus."""
+    """Say so when ranks of one node that work on one layer together are joined by nothing but the host bus."""
     accelerator, node = catalog.accelerators[deployment.accelerator], catalog.nodes.get(deployment.node or "")
-    group = deployment.layout.tensor_parallel * deployment.layout.attention_data_parallel
-    cards = group / accelerator.devices_per_card
-    if cards <= accelerator.link.domain_size or (node is not None and cards > node.accelerator_count):
-        return
     joined = node.link_name if node is not None else "the host bus"
     pairs = f"; its own link joins {accelerator.link.domain_size}" if accelerator.link.domain_size > 1 else ""
-    sentence = (
-        f"A tensor group of {group} on {accelerator.name} exchanges over {joined}{pairs}: its all-reduce is slow."
-    )
-    yield Reason(code="ALL_REDUCE_OVER_HOST_BUS", sentence=sentence)
+    tensor, data = deployment.layout.tensor_parallel, deployment.layout.attention_data_parallel
+    if _is_on_host_bus(tensor, accelerator, node):
+        group = f"A tensor group of {tensor} on {accelerator.name}"
+        sentence = f"{group} exchanges over {joined}{pairs}: its all-reduce is slow."
+        yield Reason(code="ALL_REDUCE_OVER_HOST_BUS", sentence=sentence)
+    if data > 1 and _is_on_host_bus(tensor * data, accelerator, node):
+        sentence = f"{_exchange(deployment)} of {accelerator.name} runs over {joined}{pairs}: it is slow."
+        yield Reason(code="EXPERT_EXCHANGE_OVER_HOST_BUS", sentence=sentence)
+
+
+def _is_on_host_bus(ranks: int, accelerator: Accelerator, node: Node | None) -> bool:
+    cards = ranks / accelerator.devices_per_card
+    return cards > accelerator.link.domain_size and (node is None or cards <= node.accelerator_count)
 
 
 def recipes(
-    catalog: Catalog, model: Model, accelerators: Iterable[str], found: Iterable[Deployment]
+    catalog: Catalog, model: Model, accelerators: Iterable[str], found: Iterable[Deployment], load: Load
 ) -> tuple[PublishedRecipe, ...]:
-    """Return what vendors and engines document for this architecture, beside what was found here."""
+    """Return what vendors and engines document for this architecture, beside what was found here for ``load``."""
     wanted = set(accelerators)
     deployments = list(found)
     documented: dict[tuple[str, int, str, str], PublishedDeployment] = {}
@@ -159,7 +174,7 @@ def recipes(
             number_format=recipe.number_format,
             layout=recipe.layout,
             source=recipe.source,
-            sentence=f"{recipe.note} {_compared(catalog, model, recipe, deployments)}".strip(),
+            sentence=f"{recipe.note} {_compared(catalog, model, recipe, deployments, load)}".strip(),
         )
         for recipe in documented.values()
     )
@@ -176,8 +191,11 @@ def _same_architecture(catalog: Catalog, documented: str, model: Model) -> bool:
     )
 
 
-def _compared(catalog: Catalog, model: Model, recipe: PublishedDeployment, found: list[Deployment]) -> str:
-    """Compare with the smallest deployment here that is comfortable and fills its nodes, else with the smallest."""
+def _compared(catalog: Catalog, model: Model, recipe: PublishedDeployment, found: list[Deployment], load: Load) -> str:
+    """Compare with the smallest deployment here that is comfortable and fills its nodes, else with the smallest.
+
+    A recipe names no load: it is set beside counts for a load of one's own only with that load.
+    """
     here = [
         deployment
         for deployment in found
@@ -186,6 +204,9 @@ def _compared(catalog: Catalog, model: Model, recipe: PublishedDeployment, found
     if not here:
         return ""
     deployment = min(here, key=lambda one: (one.verdict != "fits", _splits_a_node(catalog, one), one.accelerator_count))
+    if load != Load():
+        asked = f"{counted(load.concurrency, 'sequence')} of {load.input_tokens + load.output_tokens} tokens"
+        return f"Documented {recipe.accelerator_count} without a load; for {asked}: {deployment_words(deployment)}."
     count = deployment.accelerator_count
     if count == recipe.accelerator_count:
         return f"Documented {count}, as found here."
@@ -199,7 +220,7 @@ def _compared(catalog: Catalog, model: Model, recipe: PublishedDeployment, found
 
 def _splits_a_node(catalog: Catalog, deployment: Deployment) -> bool:
     node = catalog.nodes.get(deployment.node or "")
-    return node is not None and deployment.accelerator_count % node.granularity_count > 0
+    return node is not None and deployment.accelerator_count % node.step_count(deployment.accelerator_count) > 0
 
 
 def facts_of(request: CheckRequest | SizeRequest, model: Model, deployments: Iterable[Deployment]) -> tuple[str, ...]:

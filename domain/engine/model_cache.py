@@ -47,8 +47,8 @@ def self_attention_cache(attention: SelfAttention) -> CachePart:
 
     .. math:: n_{kv} (d_h + d_v)
 
-    n_kv ``kv_head_count``, d_h ``head_dim``, d_v ``value_head_dim`` [elements]; one tensor only where key
-    equals value.
+    n_kv ``kv_head_count``, d_h ``head_dim``, d_v ``value_head_dim`` [elements]. Two tensors also where one
+    projection serves as key and value: only the key is rotated, so that engines cache both.
 
     Source: arXiv:2305.13245.
     Check: Qwen2.5-72B 327 680, Llama-3.1-405B 516 096 bytes a token in BF16 (arXiv:2505.09343, table 1).

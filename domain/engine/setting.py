@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from domain.catalog.accelerator import Accelerator
+from domain.catalog.fact import FactKind
 from domain.catalog.model import Model
 from domain.catalog.release import Catalog
 from domain.catalog.serving_engine import BatchingLimits, ServingEngine
@@ -26,17 +27,14 @@ class Setting:
     keeping: Keeping
     cache_format: str
     memory_fraction: float
+    usable_kind: FactKind
+    """Of the memory that the runtime reports; ``assumed`` where only the nominal figure is known."""
 
     @property
     def device_usable_bytes(self) -> float:
         """Memory of one device that the runtime reports, else the nominal figure."""
         card_bytes = self.accelerator.usable_memory_bytes or self.accelerator.memory_bytes
         return card_bytes / self.accelerator.devices_per_card
-
-    @property
-    def usable_kind(self) -> str:
-        """``measured``, or ``assumed`` where only the nominal figure is known."""
-        return "assumed" if self.accelerator.usable_memory_bytes is None else "measured"
 
 
 class ModelStudy:
@@ -147,6 +145,7 @@ def setting_for(
         engine=engine,
         cache_format=cache,
         memory_fraction=memory_fraction or default_fraction(engine, accelerator),
+        usable_kind=_usable_kind(study.catalog, accelerator),
         keeping=Keeping(
             engine=engine,
             limits=card_limits(engine, accelerator),
@@ -154,6 +153,12 @@ def setting_for(
             state_padding=study.paddings(made, engine),
         ),
     )
+
+
+def _usable_kind(catalog: Catalog, accelerator: Accelerator) -> FactKind:
+    if accelerator.usable_memory_bytes is None:
+        return "assumed"
+    return catalog.facts[f"accelerators/{accelerator.id}/usable_memory_bytes"].kind
 
 
 def _element_bytes(catalog: Catalog, cache_format: str) -> float:

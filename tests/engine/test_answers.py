@@ -18,6 +18,8 @@ R1 = "deepseek-ai/DeepSeek-R1"
 V3 = "deepseek-ai/DeepSeek-V3"
 R1_14B = "deepseek-ai/DeepSeek-R1-Distill-Qwen-14B"
 R1_32B = "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B"
+LLAMA_70B = "meta-llama/Llama-3.3-70B-Instruct"
+QWEN_72B = "Qwen/Qwen2.5-72B-Instruct"
 TWO_THOUSAND_TOKENS = Load(input_tokens=1024, output_tokens=1024)
 GIB = 2.0**30
 
@@ -267,3 +269,87 @@ def test_a_published_deployment_is_compared_with_its_own_accelerator():
     assert {one.accelerator for one in compared} == set(accelerators)
     for one in compared:
         assert f" x {one.accelerator} " in one.sentence
+
+
+def test_of_what_costs_the_same_the_better_quality_comes_first():
+    ranks = {"lossless": 0, "near_lossless": 1, "lossy": 2}
+    for rank_by in ("cost", "count"):
+        answer = size(catalog(), SizeRequest(model=QWEN_72B, policy="allow_4bit", rank_by=rank_by))
+        shown = [one.recommended for one in answer.candidates if one.recommended is not None]
+        costs = [one.cost_usd_per_hour if rank_by == "cost" else one.accelerator_count for one in shown]
+        qualities = [ranks[one.way.quality] for one in shown]
+        ranked = list(zip(costs, qualities, strict=True))
+        assert ranked == sorted(ranked)
+        assert any(len({quality for cost, quality in ranked if cost == each}) > 1 for each in costs)
+
+
+def test_what_two_ways_of_one_format_both_say_is_said_once():
+    answer = size(catalog(), SizeRequest(model=R1, weight_format="int8", engine="mindie"))
+    assert {one.reason.code for one in answer.rejections} >= {"NO_ENGINE_RUNS_IT"}
+    assert len(answer.rejections) == len(set(answer.rejections))
+    alone = asked(R1, "a10", 8, weight_format="int8", engine="mindie")
+    assert alone.verdict == "impossible"
+    assert len(alone.reasons) == 1
+    assert alone.sentence.count("mindie does not run int8") == 1
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "kind"), [("h100-sxm-80", "measured"), ("h800-sxm-80", "derived"), ("rtx-4090-48", "assumed")]
+)
+def test_usable_memory_is_of_the_kind_that_the_catalog_states(accelerator, kind):
+    deployment = asked(R1_14B, accelerator, 1).deployment
+    assert deployment is not None
+    assert deployment.memory.usable_kind == kind
+
+
+def test_a_published_deployment_beside_a_load_of_ones_own_is_told_with_that_load():
+    load = Load(input_tokens=1000, output_tokens=24, concurrency=10_000)
+    answer = size(catalog(), SizeRequest(model=R1, accelerators=("h200-sxm-141",), load=load))
+    told = [one for one in answer.published if one.number_format == "fp8"]
+    assert told
+    for one in told:
+        assert (
+            f"Documented {one.accelerator_count} without a load; for 10000 sequences of 1024 tokens: " in one.sentence
+        )
+        assert "found here" not in one.sentence
+
+
+@pytest.mark.parametrize(
+    ("tensor", "data", "expected"),
+    [
+        (16, 1, {"TENSOR_GROUP_CROSSES_NODES"}),
+        (1, 16, {"EXPERT_EXCHANGE_CROSSES_NODES"}),
+        (8, 2, {"EXPERT_EXCHANGE_CROSSES_NODES"}),
+        (8, 1, set()),
+    ],
+)
+def test_what_crosses_nodes_is_named_for_what_it_is(tensor, data, expected):
+    answer = asked(V3, "h200-sxm-141", 16, tensor_parallel=tensor, attention_data_parallel=data, engine="sglang")
+    assert {code for code in codes(answer) if code.endswith("_CROSSES_NODES")} == expected
+    for reason in answer.reasons:
+        if reason.code == "EXPERT_EXCHANGE_CROSSES_NODES":
+            assert f"The exchange of {data} attention groups" in reason.sentence
+            assert "with the experts on all 16 spans nodes of 8" in reason.sentence
+            assert "all-reduce" not in reason.sentence
+
+
+def test_groups_that_attend_apart_share_experts_over_the_host_bus_and_no_all_reduce():
+    answer = asked("Qwen/Qwen3-30B-A3B", "l40s", 4, tensor_parallel=1, attention_data_parallel=4, engine="sglang")
+    assert "EXPERT_EXCHANGE_OVER_HOST_BUS" in codes(answer)
+    assert "ALL_REDUCE_OVER_HOST_BUS" not in codes(answer)
+
+
+def test_a_part_of_a_node_reads_as_a_fraction_and_a_shortfall_in_gb():
+    answer = asked(R1, "h100-sxm-80", 1, weight_format="fp8")
+    said = {reason.code: reason for reason in answer.reasons}
+    assert said["NOT_WHOLE_NODES"].sentence.startswith("1 accelerator is 1/8 of a node: ")
+    assert said["DOES_NOT_FIT"].sentence == "The fullest device lacks 600.6 GB."
+    assert said["DOES_NOT_FIT"].bytes == pytest.approx(600.57e9, rel=1e-4)
+
+
+def test_more_cards_in_slots_than_a_server_holds_are_no_whole_number_of_servers():
+    assert "NOT_WHOLE_NODES" not in codes(asked(LLAMA_70B, "l40s", 6, weight_format="bf16"))
+    answer = asked(LLAMA_70B, "l40s", 10, weight_format="bf16")
+    assert "10 accelerators are 1.25 nodes" in next(
+        reason.sentence for reason in answer.reasons if reason.code == "NOT_WHOLE_NODES"
+    )

@@ -17,6 +17,11 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
+
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class _Policy:
@@ -123,8 +128,10 @@ class _VerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verdict.Value
     """VERDICT_DOES_NOT_FIT: the shortfall in bytes is given."""
     VERDICT_IMPOSSIBLE: _Verdict.ValueType  # 4
     """VERDICT_IMPOSSIBLE: no arithmetic or layout exists, whatever the memory."""
-    VERDICT_UNKNOWN: _Verdict.ValueType  # 5
-    """VERDICT_UNKNOWN: the catalog has a blank where a number would be needed."""
+    @_builtins.property
+    @_deprecated("""This enum value has been marked as deprecated using proto enum value options.""")
+    def VERDICT_UNKNOWN(self) -> _Verdict.ValueType:   # 5
+        """VERDICT_UNKNOWN is not sent: where the catalog has a blank, the answer names it and what stood in."""
 
 class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper):
     """Verdict is whether a deployment holds the model and the load."""
@@ -140,7 +147,7 @@ VERDICT_DOES_NOT_FIT: Verdict.ValueType  # 3
 VERDICT_IMPOSSIBLE: Verdict.ValueType  # 4
 """VERDICT_IMPOSSIBLE: no arithmetic or layout exists, whatever the memory."""
 VERDICT_UNKNOWN: Verdict.ValueType  # 5
-"""VERDICT_UNKNOWN: the catalog has a blank where a number would be needed."""
+"""VERDICT_UNKNOWN is not sent: where the catalog has a blank, the answer names it and what stood in."""
 Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
 
 class _KnownSupport:
@@ -494,7 +501,9 @@ class Memory(_message.Message):
     usable_bytes: _builtins.float
     """usable_bytes of the device."""
     usable_kind: _builtins.str
-    """usable_kind is measured when a runtime's report stands behind usable_bytes, assumed when it is the nominal figure."""
+    """usable_kind is measured where a runtime reported usable_bytes, derived where they follow from a like device's
+    report or a documented limit, assumed where they are the nominal figure.
+    """
     memory_fraction: _builtins.float
     """memory_fraction is the share that the engine may fill."""
     budget_bytes: _builtins.float
