@@ -5,11 +5,13 @@ from collections.abc import Iterable, Sequence
 from rich.padding import Padding
 
 from domain.engine.answer import CheckAnswer, Deployment, Memory, PublishedRecipe
+from service.cli.fitted_table import Column, show_fitted
 from service.cli.screen import (
     gb,
     gib,
     kw,
     layout,
+    nodes,
     screen,
     show_headline,
     show_lines,
@@ -19,6 +21,30 @@ from service.cli.screen import (
     usd,
     weights,
     whole,
+)
+
+KINDS = {
+    "vendor": "as the vendor states",
+    "measured": "as a runtime reports",
+    "derived": "derived from a like device or a documented limit",
+    "assumed": "nominal: no report is known",
+}
+DEPLOYMENT_COLUMNS = (
+    Column("count", is_figure=True),
+    Column("nodes", is_figure=True, leaves=3),
+    Column("weights", wraps=True),
+    Column("layout", wraps=True),
+    Column("verdict", wraps=True),
+    Column("headroom GB", is_figure=True, leaves=2),
+    Column("USD/h", is_figure=True, leaves=4),
+    Column("kW", is_figure=True, leaves=1),
+)
+PUBLISHED_COLUMNS = (
+    Column("count", is_figure=True),
+    Column("accelerator"),
+    Column("format"),
+    Column("compared", wraps=True),
+    Column("source", leaves=1),
 )
 
 
@@ -81,19 +107,18 @@ def show_memory(memory: Memory) -> None:
         "short of" if is_short else "headroom", gb(missing), gib(missing), style="bold red" if is_short else "green"
     )
     parts.add_section()
-    budget = f"budget: {memory.memory_fraction:g} of {gb(memory.usable_bytes)} GB usable ({memory.usable_kind})"
+    kind = KINDS.get(memory.usable_kind, memory.usable_kind)
+    budget = f"budget: {memory.memory_fraction:g} of {gb(memory.usable_bytes)} GB usable ({kind})"
     parts.add_row(budget, gb(memory.budget_bytes), gib(memory.budget_bytes))
     screen().print(Padding(parts, (0, 0, 0, 2)))
 
 
 def show_deployments(deployments: Iterable[Deployment]) -> None:
     """Print deployments, a line each."""
-    figures = ("count", "nodes", "headroom GB", "USD/h", "kW")
-    rows = table("count", "nodes", "weights", "layout", "verdict", "headroom GB", "USD/h", "kW", right=figures)
-    for deployment in deployments:
-        rows.add_row(
+    rows = [
+        (
             str(deployment.accelerator_count),
-            "-" if deployment.node_count is None else f"{deployment.node_count:g}",
+            nodes(deployment.node_count),
             weights(deployment),
             layout(deployment.layout),
             deployment.verdict.replace("_", " "),
@@ -101,7 +126,9 @@ def show_deployments(deployments: Iterable[Deployment]) -> None:
             usd(deployment.cost_usd_per_hour),
             kw(deployment.power_w),
         )
-    screen().print(Padding(rows, (0, 0, 0, 2)))
+        for deployment in deployments
+    ]
+    show_fitted(DEPLOYMENT_COLUMNS, rows)
 
 
 def show_published(recipes: Sequence[PublishedRecipe], most_rows: int | None = None) -> None:
@@ -109,11 +136,11 @@ def show_published(recipes: Sequence[PublishedRecipe], most_rows: int | None = N
     if not recipes:
         return
     show_section("What others publish")
-    rows = table("", "accelerator", "format", "compared", "source", right=("",), wrap=("compared", "source"))
-    for recipe in recipes[:most_rows]:
-        count = str(recipe.accelerator_count)
-        rows.add_row(count, recipe.accelerator, recipe.number_format, recipe.sentence or "-", recipe.source)
-    screen().print(Padding(rows, (0, 0, 0, 2)))
+    rows = [
+        (str(recipe.accelerator_count), recipe.accelerator, recipe.number_format, recipe.sentence or "-", recipe.source)
+        for recipe in recipes[:most_rows]
+    ]
+    show_fitted(PUBLISHED_COLUMNS, rows)
     show_rest(recipes, most_rows)
 
 

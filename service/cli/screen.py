@@ -14,22 +14,17 @@ from domain.engine.answer import Deployment, Layout, Verdict
 PIPED = 120
 """Columns that a report takes when nobody says how wide the screen is."""
 
-NARROW = 110
-"""Columns that a table needs to show everything."""
-
 COLOURS: dict[Verdict, str] = {
     "fits": "bold green",
     "marginal": "bold yellow",
     "does_not_fit": "bold red",
     "impossible": "bold red",
-    "unknown": "bold magenta",
 }
 WORDS: dict[Verdict, str] = {
     "fits": "fits",
     "marginal": "fits, but marginally",
     "does_not_fit": "does not fit",
     "impossible": "impossible",
-    "unknown": "not known",
 }
 LAYOUT_NAMES = (
     ("tensor_parallel", "TP"),
@@ -82,11 +77,6 @@ def show_rest(items: Sized, most_rows: int | None) -> None:
         screen().print(f"  and {len(items) - most_rows} more (--rows {len(items)} shows all)", style="dim")
 
 
-def is_narrow() -> bool:
-    """Whether a table has to leave something out."""
-    return screen().width < NARROW
-
-
 def table(*columns: str, right: Iterable[str] = (), wrap: Iterable[str] = ()) -> Table:
     """Return an empty table; columns in ``right`` hold figures, those in ``wrap`` may break their lines."""
     made = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
@@ -108,6 +98,13 @@ def gib(size_bytes: float) -> str:
 def usd(price_usd_per_hour: float | None) -> str:
     """Return a price, or a dash."""
     return "-" if price_usd_per_hour is None else f"{price_usd_per_hour:,.2f}"
+
+
+def nodes(node_count: float | None) -> str:
+    """Return nodes, the share of one to two digits, or a dash."""
+    if node_count is None:
+        return "-"
+    return f"{node_count:.2g}" if node_count < 1 else f"{node_count:.2f}".rstrip("0").rstrip(".")
 
 
 def kw(power_w: float | None) -> str:

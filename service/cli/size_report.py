@@ -3,55 +3,68 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from rich.padding import Padding
-
 from domain.engine.answer import Candidate, Deployment, Rejection, SizeAnswer
 from service.cli.check_report import show_published, show_statements
+from service.cli.fitted_table import Column, show_fitted
 from service.cli.screen import (
     gb,
-    is_narrow,
     kw,
     layout,
+    nodes,
     screen,
     show_headline,
     show_lines,
     show_rest,
     show_section,
-    table,
     usd,
     weights,
 )
 
 MOST_NAMED = 6
 
-COUNT_LEGEND = "count: recommended, whole nodes with room to spare; with ! there is none, and the smallest is shown."
-SMALLEST_LEGEND = "smallest: any layout / whole nodes."
+SMALLEST = "smallest"
+COLUMNS = (
+    Column("accelerator"),
+    Column("weights", wraps=True),
+    Column("count", is_figure=True),
+    Column("nodes", is_figure=True, leaves=4),
+    Column("layout", wraps=True, leaves=5),
+    Column("USD/h", is_figure=True),
+    Column("kW", is_figure=True, leaves=3),
+    Column("headroom GB", is_figure=True, leaves=2),
+    Column(SMALLEST, is_figure=True, leaves=1),
+)
+
+COUNT_LEGEND = (
+    "count: recommended, with room to spare, as it is bought: boards whole, cards in slots singly up to one server, "
+    "beyond it whole servers; with ! there is none, and the smallest is shown."
+)
+SMALLEST_LEGEND = "smallest: any layout / as it is bought."
 
 
 def show_size(answer: SizeAnswer, *, most_rows: int) -> None:
     """Print the sentence, the candidates with a price and those without, and what was ruled out."""
     show_headline(answer.sentence)
-    _show_candidates("Recommended on each, by rent", answer.candidates, most_rows)
-    _show_candidates("Recommended on each, no price known, by count", answer.unpriced, most_rows)
+    hidden = (
+        *_show_candidates("Recommended on each, by rent", answer.candidates, most_rows),
+        *_show_candidates("Recommended on each, no price known, by count", answer.unpriced, most_rows),
+    )
     if not (answer.candidates or answer.unpriced):
         screen().print("Nothing holds it.", style="bold red")
-    screen().print(COUNT_LEGEND if is_narrow() else f"{COUNT_LEGEND} {SMALLEST_LEGEND}", style="dim")
+    screen().print(COUNT_LEGEND if SMALLEST in hidden else f"{COUNT_LEGEND} {SMALLEST_LEGEND}", style="dim")
     _show_rejections(answer.rejections, most_rows)
     show_published(answer.published, most_rows)
     show_statements(answer.statements)
 
 
-def _show_candidates(title: str, candidates: Sequence[Candidate], most_rows: int) -> None:
+def _show_candidates(title: str, candidates: Sequence[Candidate], most_rows: int) -> tuple[str, ...]:
     if not candidates:
-        return
+        return ()
     show_section(title)
-    figures = ("count", "nodes", "USD/h", *(() if is_narrow() else ("kW", "headroom GB", "smallest")))
-    rows = table("accelerator", "weights", *figures[:2], "layout", *figures[2:], right=figures, wrap=("layout",))
-    for candidate in candidates[:most_rows]:
-        rows.add_row(*_row(candidate))
-    screen().print(Padding(rows, (0, 0, 0, 2)))
+    hidden = show_fitted(COLUMNS, [tuple(_row(candidate)) for candidate in candidates[:most_rows]])
     show_rest(candidates, most_rows)
     show_lines(_remarks(candidates[:most_rows]), style="dim")
+    return hidden
 
 
 def _row(candidate: Candidate) -> Iterable[str]:
@@ -59,13 +72,12 @@ def _row(candidate: Candidate) -> Iterable[str]:
     yield shown.accelerator
     yield weights(shown)
     yield f"{shown.accelerator_count}{'' if candidate.recommended else ' !'}"
-    yield "-" if shown.node_count is None else f"{shown.node_count:.3g}"
+    yield nodes(shown.node_count)
     yield layout(shown.layout)
     yield usd(shown.cost_usd_per_hour)
-    if not is_narrow():
-        yield kw(shown.power_w)
-        yield gb(shown.memory.headroom_bytes)
-        yield f"{_count(candidate.smallest_by_memory)} / {_count(candidate.smallest_deployable)}"
+    yield kw(shown.power_w)
+    yield gb(shown.memory.headroom_bytes)
+    yield f"{_count(candidate.smallest_by_memory)} / {_count(candidate.smallest_deployable)}"
 
 
 def _remarks(candidates: Sequence[Candidate]) -> Iterator[str]:

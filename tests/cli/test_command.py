@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,16 @@ def tonnage(*arguments: str, columns: int | None = None) -> "subprocess.Complete
     environment = os.environ | ({} if columns is None else {"COLUMNS": str(columns)})
     command = [str(Path(sys.executable).with_name("tonnage")), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
+
+
+def on_screen(columns: int, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """As on a terminal of so many columns, without its colours."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("FORCE_COLOR", "1")
+        environment.setenv("TERM", "xterm")
+        done = tonnage(*arguments, columns=columns)
+    done.stdout = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+    return done
 
 
 def test_a_check_answers_first_and_explains_then():
@@ -139,3 +150,16 @@ def test_shells_are_offered_models():
         timeout=60,
     )
     assert "deepseek-ai/DeepSeek-V3.1" in done.stdout
+
+
+@pytest.mark.parametrize("columns", [50, 60, 80])
+def test_a_narrow_screen_loses_columns_by_name_and_no_part_of_an_id(columns):
+    done = on_screen(columns, "size", "DeepSeek-R1", "--rows", "3", "-a", "ascend-910b2", "-a", "h200-sxm-141")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert all(len(line.rstrip()) <= columns for line in lines)
+    assert "\N{HORIZONTAL ELLIPSIS}" not in done.stdout
+    assert any(line.strip().startswith("ascend-910b2 ") for line in lines)
+    assert any(line.strip().startswith("left out, the screen is narrow: ") for line in lines)
+    header = next(line for line in lines if line.strip().startswith("accelerator "))
+    assert {"accelerator", "weights", "count", "USD/h"} <= set(header.split())
