@@ -9,11 +9,11 @@ import typer
 from service.cli import accuracy_command, catalog_command, estimate_command, plan_command, serve_command, sizing_command
 from service.cli.door import CERTIFICATE, NeedsServer, ServerRefused
 from service.cli.names import NameNotUnderstood
-from service.cli.request import TimeNotUnderstood
+from service.cli.request import OptionsRefused, TimeNotUnderstood
 
 FAILED, BAD_INPUT = 1, 2
 
-BAD = (NameNotUnderstood, NeedsServer, TimeNotUnderstood)
+BAD = (NameNotUnderstood, NeedsServer, OptionsRefused, TimeNotUnderstood)
 
 PLAN = typer.Typer(help="Keep plans on a server: draft, revise, approve, retire, show, list.", no_args_is_help=True)
 PLAN.command("draft")(plan_command.draft)
@@ -69,6 +69,8 @@ def _tonnage(
 
 def run() -> None:
     """Run the command that was typed; end with 2 for bad input, with 1 where something failed."""
+    if broken := [argument for argument in sys.argv[1:] if not _is_text(argument)]:
+        _end([f"{argument!r} is not UTF-8." for argument in broken], BAD_INPUT)
     try:
         APP(prog_name="tonnage")
     except BAD as refused:
@@ -82,6 +84,11 @@ def run() -> None:
         if (lines := _refused_by_engine(raised)) is None:
             raise
         _end(lines, BAD_INPUT)
+
+
+def _is_text(argument: str) -> bool:
+    """Whether it was typed in UTF-8: other bytes come as surrogates, which no message can carry."""
+    return not any("\ud800" <= character <= "\udfff" for character in argument)
 
 
 def _refused_by_engine(raised: Exception) -> list[str] | None:

@@ -1,12 +1,26 @@
 """Options that several commands share, declared once."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from domain.engine.precision import Policy
 
 SERVER = "127.0.0.1:7433"
+
+LARGEST = 2**31 - 1
+"""What a number of the contract can be; most are refused long before."""
+
+
+def whole(*names: str, least: int = 1, **told: Any) -> Any:  # noqa: ANN401 - what typer.Option takes and returns
+    """Return an option that takes a number which the contract has room for."""
+    return typer.Option(*names, min=least, callback=_refuse_huge, **told)
+
+
+def _refuse_huge(number: int | None) -> int | None:
+    if number is not None and number > LARGEST:
+        raise typer.BadParameter(f"{number} is more than {LARGEST}.")
+    return number
 
 
 def completed_model(incomplete: str) -> list[str]:
@@ -42,7 +56,7 @@ Server = Annotated[
     typer.Option("--server", metavar="HOST:PORT", help="Ask a server instead of the engine in this process."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as the contract's JSON.")]
-Rows = Annotated[int, typer.Option("--rows", min=1, help="Rows of a table at most.")]
+Rows = Annotated[int, whole("--rows", help="Rows of a table at most.")]
 PolicyOption = Annotated[Policy, typer.Option("--policy", help="What is accepted of the precision.")]
 MaybePolicy = Annotated[Policy | None, typer.Option("--policy", help="What is accepted (allow_8bit).")]
 RankBy = Literal["cost", "count"]
@@ -57,24 +71,24 @@ Accelerators = Annotated[
     list[str] | None,
     typer.Option("--accelerator", "-a", help="Only these; may be repeated.", autocompletion=completed_accelerator),
 ]
-Count = Annotated[int, typer.Option("--count", "-n", min=1, help="Accelerators, as bought.", show_default=False)]
-MaybeCount = Annotated[int | None, typer.Option("--count", "-n", min=1, help="Check so many, as bought.")]
-TensorParallel = Annotated[int | None, typer.Option("--tp", min=1, help="Tensor parallel ranks.")]
-PipelineParallel = Annotated[int | None, typer.Option("--pp", min=1, help="Pipeline stages.")]
-ExpertParallel = Annotated[int | None, typer.Option("--ep", min=1, help="Expert parallel ranks.")]
-AttentionDataParallel = Annotated[int | None, typer.Option("--adp", min=1, help="Attention data parallel ranks.")]
-DecodeContextParallel = Annotated[int | None, typer.Option("--dcp", min=1, help="Decode context parallel ranks.")]
-Replicas = Annotated[int | None, typer.Option("--replicas", min=1, help="Copies of the whole model.")]
+Count = Annotated[int, whole("--count", "-n", help="Accelerators, as bought.", show_default=False)]
+MaybeCount = Annotated[int | None, whole("--count", "-n", help="Check so many, as bought.")]
+TensorParallel = Annotated[int | None, whole("--tp", help="Tensor parallel ranks.")]
+PipelineParallel = Annotated[int | None, whole("--pp", help="Pipeline stages.")]
+ExpertParallel = Annotated[int | None, whole("--ep", help="Expert parallel ranks.")]
+AttentionDataParallel = Annotated[int | None, whole("--adp", help="Attention data parallel ranks.")]
+DecodeContextParallel = Annotated[int | None, whole("--dcp", help="Decode context parallel ranks.")]
+Replicas = Annotated[int | None, whole("--replicas", help="Copies of the whole model.")]
 WeightFormat = Annotated[str | None, typer.Option("--weight-format", help="Format of the weights, such as fp8.")]
 CacheFormat = Annotated[str | None, typer.Option("--kv-cache-format", help="Format of the KV cache.")]
 Engine = Annotated[str | None, typer.Option("--engine", help="Serving engine, such as vllm.")]
 EngineVersion = Annotated[str | None, typer.Option("--engine-version", help="Version of the serving engine.")]
-InputTokens = Annotated[int | None, typer.Option("--input-tokens", min=1, help="Of each sequence (4096).")]
-OutputTokens = Annotated[int | None, typer.Option("--output-tokens", min=0, help="Of each sequence (1024).")]
-Concurrency = Annotated[int | None, typer.Option("--concurrency", "-c", min=1, help="Sequences held at once (1).")]
-DraftTokens = Annotated[int, typer.Option("--draft-tokens", min=0, help="Speculative tokens per step.")]
+InputTokens = Annotated[int | None, whole("--input-tokens", help="Of each sequence (4096).")]
+OutputTokens = Annotated[int | None, whole("--output-tokens", least=0, help="Of each sequence (1024).")]
+Concurrency = Annotated[int | None, whole("--concurrency", "-c", help="Sequences held at once (1).")]
+DraftTokens = Annotated[int, whole("--draft-tokens", least=0, help="Speculative tokens per step.")]
 MemoryFraction = Annotated[float | None, typer.Option("--memory-fraction", help="Share the engine may fill.")]
-MaxCount = Annotated[int | None, typer.Option("--max-count", min=1, help="Accelerators at most (128).")]
+MaxCount = Annotated[int | None, whole("--max-count", help="Accelerators at most (128).")]
 
 As = Annotated[str, typer.Option("--as", metavar="NAME", help="Who you are, to a server in development mode.")]
 Workspace = Annotated[str, typer.Option("--workspace", help="Workspace, to a server in development mode.")]
@@ -82,6 +96,6 @@ Plan = Annotated[str, typer.Argument(help="Id, beginning of one, or name of a pl
 PlanServer = Annotated[str, typer.Option("--server", metavar="HOST:PORT", help="The server that keeps the plans.")]
 RequestId = Annotated[str | None, typer.Option("--request-id", help="UUID; the same again is the same request.")]
 ExpectedRevision = Annotated[
-    int | None, typer.Option("--expected-revision", min=1, help="Refuse if the plan has another revision by now.")
+    int | None, whole("--expected-revision", help="Refuse if the plan has another revision by now.")
 ]
 EffectiveAt = Annotated[str | None, typer.Option("--effective-at", metavar="TIME", help="From when on it holds.")]

@@ -24,6 +24,9 @@ Status = Literal["active", "retired"]
 def keeper(server: str, subject: str, workspace: str) -> Door:
     """Return the server that keeps the plans."""
     named = ((SUBJECT_HEADER, subject), (WORKSPACE_HEADER, workspace))
+    for _, name in named:
+        if not (name.isascii() and name.isprintable()):
+            raise typer.BadParameter(f"{name!r} is no name that a header can carry.")
     return Remote(server, metadata=[(header, name) for header, name in named if name])
 
 
@@ -164,7 +167,7 @@ def retire(
 
 def show(
     plan: option.Plan,
-    revision: Annotated[int | None, typer.Option("--revision", min=1, help="As it stood at this revision.")] = None,
+    revision: Annotated[int | None, option.whole("--revision", help="As it stood at this revision.")] = None,
     as_of: Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="As it was known at this time.")] = None,
     effective_at: Annotated[
         str | None, typer.Option("--effective-at", metavar="TIME", help="With --as-of: what held at this time.")

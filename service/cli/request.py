@@ -18,6 +18,10 @@ class TimeNotUnderstood(Exception):
     """A time is written as 2026-11-22 or 2026-11-22T14:30:00+01:00; without a zone it is UTC."""
 
 
+class OptionsRefused(Exception):
+    """Options were typed that the question has no place for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
     """Everything about a deployment that can be typed; None is not typed."""
@@ -42,6 +46,24 @@ class Wishes:
     input_tokens: int | None = None
     output_tokens: int | None = None
     concurrency: int | None = None
+
+    @property
+    def typed(self) -> tuple[str, ...]:
+        """Names of what was typed, without the accelerators."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self) if field.name != "accelerators")
+        return tuple(name for name, value in values if value is not None)
+
+
+OPTIONS = {
+    "tensor_parallel": "--tp",
+    "pipeline_parallel": "--pp",
+    "expert_parallel": "--ep",
+    "attention_data_parallel": "--adp",
+    "decode_context_parallel": "--dcp",
+    "speculative_draft_tokens": "--draft-tokens",
+    "max_accelerator_count": "--max-count",
+}
+"""Options that are not called as the wish is."""
 
 
 def named_model(door: Door, given: str) -> NamedModel:
@@ -103,23 +125,33 @@ def moment(text: str | None) -> Timestamp | None:
         return None
     try:
         typed = datetime.fromisoformat(text)
-    except ValueError as problem:
+        return timestamp_of(typed if typed.tzinfo else typed.replace(tzinfo=UTC))
+    except (ValueError, OverflowError) as problem:
         raise TimeNotUnderstood(f"{text!r}: {TimeNotUnderstood.__doc__}") from problem
-    return timestamp_of(typed if typed.tzinfo else typed.replace(tzinfo=UTC))
 
 
 def _amend(
     request: pb.CheckDeploymentRequest | pb.SizeDeploymentRequest, door: Door, model: str | None, wishes: Wishes
 ) -> None:
+    _refuse_homeless(request, wishes)
     if model is not None:
         _set_model(request, named_model(door, model))
     if wishes.accelerators:
         ids = [named_accelerator(door, given) for given in wishes.accelerators]
         if isinstance(request, pb.SizeDeploymentRequest):
             request.accelerators[:] = list(dict.fromkeys(ids))
+        elif len(set(ids)) > 1:
+            raise OptionsRefused(f"With --count there is one --accelerator, not {', '.join(ids)}.")
         else:
             request.accelerator = ids[0]
     _set_wishes(request, wishes)
+
+
+def _refuse_homeless(request: Message, wishes: Wishes) -> None:
+    homes = {*request.DESCRIPTOR.fields_by_name, *part.Load.DESCRIPTOR.fields_by_name}
+    if homeless := [name for name in wishes.typed if name not in homes]:
+        named = ", ".join(OPTIONS.get(name, f"--{name.replace('_', '-')}") for name in homeless)
+        raise OptionsRefused(f"{named}: only where --count says how many accelerators there are.")
 
 
 def _set_model(request: Message, named: NamedModel) -> None:
@@ -130,14 +162,12 @@ def _set_model(request: Message, named: NamedModel) -> None:
 
 def _set_wishes(request: Message, wishes: Wishes) -> None:
     described = request.DESCRIPTOR.fields_by_name
-    for name in (field.name for field in fields(wishes)):
+    for name in wishes.typed:
         value = getattr(wishes, name)
-        if value is None or name == "accelerators":
-            continue
         if name in described:
             enum = described[name].enum_type
             setattr(request, name, value if enum is None else enum_number(enum, value))
-        elif name in part.Load.DESCRIPTOR.fields_by_name and "load" in described:
+        else:
             setattr(request.load, name, value)  # type: ignore[attr-defined] # both questions have one
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import grpc
@@ -86,13 +87,14 @@ class Attack:
             self.remember(hostile, answer.FromString(content))
 
     def remember(self, hostile: Hostile, answer) -> None:
+        request: Any = METHODS[hostile.method].FromString(hostile.content)
         headers = {key: value.strip() for key, value in hostile.metadata if isinstance(value, str)}
         self.accepted.add(
             Accepted(
                 workspace=headers.get("x-tonnage-workspace") or "default",
                 subject=headers.get("x-tonnage-subject") or "developer",
                 method=hostile.method,
-                request_id=UUID(METHODS[hostile.method].FromString(hostile.content).request_id),
+                request_id=UUID(request.request_id),
                 plan_id=answer.outcome.plan_id,
                 revision=answer.outcome.revision,
             )
