@@ -1,6 +1,7 @@
 """What the engine said about a plan's requirements, in the form in which history keeps it."""
 
 import dataclasses
+import operator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias, TypeVar, cast
@@ -43,23 +44,31 @@ def as_recorded(value: Value) -> Value:
 
 
 def _as_recorded(value: object) -> object:
+    """Return ``value`` itself where nothing in it changes: most parts of an answer are recorded as they are."""
     kind: Any = type(value)
     if kind in UNTOUCHED:
         return value
     if isinstance(value, (float, np.floating)):
-        return recorded(float(value))
+        rounded = recorded(float(value))
+        return value if kind is float and rounded == value else rounded
     if isinstance(value, tuple):
-        return tuple(_as_recorded(item) for item in value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return kind(**{name: _as_recorded(getattr(value, name)) for name in field_names(kind)})
+        items = tuple(map(_as_recorded, value))
+        return value if all(map(operator.is_, items, value)) else items
+    names = _field_names(kind)
+    if names is not None:
+        parts = [getattr(value, name) for name in names]
+        kept = list(map(_as_recorded, parts))
+        return value if all(map(operator.is_, kept, parts)) else kind(**dict(zip(names, kept, strict=True)))
     if isinstance(value, np.bool_):
         return bool(value)
     return int(value) if isinstance(value, np.integer) else value
 
 
 @cache
-def field_names(form: type) -> tuple[str, ...]:
-    """Return the names of the fields of a dataclass, in order."""
+def _field_names(form: type) -> tuple[str, ...] | None:
+    """Return the names of a dataclass's fields, in order; None for anything else."""
+    if not dataclasses.is_dataclass(form):
+        return None
     return tuple(part.name for part in dataclasses.fields(form))
 
 

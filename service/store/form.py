@@ -47,10 +47,8 @@ def to_plain(value: object) -> Plain:
             raise NotInForm(f"{value} is no number")
         return value
     if form is tuple:
-        return [to_plain(item) for item in typing.cast("tuple[object, ...]", value)]
-    if dataclasses.is_dataclass(form):
-        return fields_to_plain(value)
-    raise NotInForm(f"{form.__name__} cannot be kept")
+        return list(map(to_plain, typing.cast("tuple[object, ...]", value)))
+    return fields_to_plain(value)
 
 
 def from_plain(form: "type[Value] | types.UnionType", plain: Plain) -> Value:
@@ -60,6 +58,8 @@ def from_plain(form: "type[Value] | types.UnionType", plain: Plain) -> Value:
 
 @cache
 def _names(form: type) -> tuple[str, ...]:
+    if not dataclasses.is_dataclass(form):
+        raise NotInForm(f"{form.__name__} cannot be kept")
     return tuple(field.name for field in dataclasses.fields(form))
 
 
@@ -102,7 +102,9 @@ def fields_to_plain(value: object, *, beside: frozenset[str] = frozenset()) -> d
     """Return the fields of a dataclass as JSON can say them, without those that are kept ``beside``."""
     form: Any = type(value)
     plain = {name: to_plain(getattr(value, name)) for name in _names(form) if name not in beside}
-    return {"kind": KINDS[form], **plain} if form in KINDS else plain
+    if form in KINDS:
+        plain["kind"] = KINDS[form]
+    return plain
 
 
 @cache

@@ -36,6 +36,8 @@ BAR = 0.12
 ROUNDS = 3
 SECONDS = 4
 REFERENCE_CLIENTS = 8
+EVENTS_OF_A_COMMAND = 2
+"""Every command of `writer` appends so many; a plain insert is one row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,5 +128,8 @@ def report() -> Iterator[str]:
     yield f"plain inserts, {REFERENCE_CLIENTS} clients of pgbench:   {figures.reference:8.0f} /s"
     for writers, rate in figures.commands.items():
         ratio = figures.ratios[writers]
-        yield f"commands, {writers:2} concurrent writers:      {rate:8.0f} /s   {ratio:.2f} of plain inserts"
+        yield (
+            f"commands, {writers:2} concurrent writers:      {rate:8.0f} /s   {ratio:.2f} of plain inserts"
+            f" ({EVENTS_OF_A_COMMAND * ratio:.2f} in events)"
+        )
     yield f"bar at 8 writers:                    {BAR:>20.2f} of plain inserts"
