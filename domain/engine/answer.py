@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from domain.catalog.accelerator import Accelerator
+from domain.catalog.model import Model
 from domain.catalog.release import Catalog
 from domain.engine.check_column import CheckColumn, check_column
 from domain.engine.checking import Checked, check_one
@@ -34,6 +35,7 @@ from domain.engine.explaining import (
     size_sentence,
     statements,
 )
+from domain.engine.load_reasons import load_reasons
 from domain.engine.parallelism import Layout
 from domain.engine.precision import EngineSupport, Policy, PrecisionAnswer, RefusedFormat, Way
 from domain.engine.question import (
@@ -92,6 +94,7 @@ Rank = tuple[bool, float, int, float]
 Told = TypeVar("Told", Reason, Rejection)
 
 
+ONE_ENGINE = "Each way was judged with one serving engine, the first that is known to run it; another may hold more."
 MOST_BY_DEFAULT = 128
 """Accelerators up to which alternatives are searched where the caller's own count is not larger."""
 
@@ -128,7 +131,12 @@ def check(catalog: Catalog, request: CheckRequest) -> CheckAnswer:
         verdict=deployment.verdict,
         sentence=check_sentence(deployment, request.load),
         deployment=deployment,
-        reasons=(*reasons, *link_reasons(catalog, deployment), *_verdict_reason(deployment)),
+        reasons=(
+            *reasons,
+            *link_reasons(catalog, deployment),
+            *_verdict_reason(deployment),
+            *load_reasons(model, request.load, request.speculative_draft_tokens),
+        ),
         smaller_or_larger=others,
         published=recipes(catalog, model, (accelerator.id,), others or (deployment,), request.load),
         statements=tuple(statements(deployment, model, request.load)),
@@ -220,7 +228,7 @@ def size(catalog: Catalog, request: SizeRequest) -> SizeAnswer:
         unpriced=tuple(unpriced),
         rejections=_once(sized.rejections),
         published=recipes(catalog, model, ids, deployments, request.load),
-        statements=tuple(_size_statements(request)),
+        statements=tuple(_size_statements(model, request)),
         facts=facts_of(request, model, deployments),
     )
 
@@ -251,9 +259,11 @@ def _rank(request: SizeRequest) -> Callable[[Candidate], Rank]:
     return _by_cost if request.rank_by == "cost" else _by_count
 
 
-def _size_statements(request: SizeRequest) -> Iterator[str]:
+def _size_statements(model: Model, request: SizeRequest) -> Iterator[str]:
     load = request.load
     tokens = load.input_tokens + load.output_tokens
     yield f"Load held at once: {load.concurrency} x {tokens} tokens ({load.input_tokens} in, {load.output_tokens} out)."
+    yield from (reason.sentence for reason in load_reasons(model, load, 0))
     yield DEEPEST_SEARCHED
+    yield ONE_ENGINE
     yield SPEED_NOT_JUDGED

@@ -353,3 +353,41 @@ def test_more_cards_in_slots_than_a_server_holds_are_no_whole_number_of_servers(
     assert "10 accelerators are 1.25 nodes" in next(
         reason.sentence for reason in answer.reasons if reason.code == "NOT_WHOLE_NODES"
     )
+
+
+def test_a_context_beyond_the_models_own_is_said():
+    asked = CheckRequest(
+        model="Qwen/Qwen2.5-7B", accelerator="h200-sxm-141", accelerator_count=8, load=Load(input_tokens=1_000_000)
+    )
+    assert "CONTEXT_EXCEEDED" in {reason.code for reason in check(catalog(), asked).reasons}
+
+
+def test_drafts_that_no_module_makes_are_said():
+    asked = CheckRequest(
+        model="Qwen/Qwen2.5-7B", accelerator="h200-sxm-141", accelerator_count=1, speculative_draft_tokens=2
+    )
+    assert "NO_MTP_MODULE" in {reason.code for reason in check(catalog(), asked).reasons}
+
+
+@pytest.mark.parametrize(
+    ("degrees", "code"),
+    [
+        ({"tensor_parallel": 4, "expert_parallel": 4}, "NO_EXPERTS"),
+        ({"attention_data_parallel": 4, "engine": "sglang"}, "NO_ATTENTION_DATA_PARALLEL"),
+        ({"tensor_parallel": 4, "decode_context_parallel": 2, "engine": "sglang"}, "NO_DECODE_CONTEXT_PARALLEL"),
+    ],
+)
+def test_a_degree_that_would_do_nothing_is_refused(degrees, code):
+    asked = CheckRequest(model="Qwen/Qwen2.5-7B", accelerator="h100-sxm-80", accelerator_count=4, **degrees)
+    answer = check(catalog(), asked)
+    assert answer.verdict == "impossible"
+    assert code in {reason.code for reason in answer.reasons}
+
+
+def test_alternatives_are_judged_at_the_asked_share_of_memory():
+    asked = CheckRequest(
+        model="meta-llama/Llama-3.1-70B", accelerator="h100-sxm-80", accelerator_count=2, memory_fraction=0.5
+    )
+    found = check(catalog(), asked).smaller_or_larger
+    assert found
+    assert {one.memory.memory_fraction for one in found} == {0.5}

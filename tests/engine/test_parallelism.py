@@ -13,6 +13,7 @@ from domain.engine.answer import CheckRequest, Layout, SizeRequest, check, size
 from domain.engine.footprint import Footprint
 from domain.engine.layout_search import legal_groups, searched_layouts
 from domain.engine.parallelism import (
+    Degrees,
     balanced_stages,
     default_stages,
     distinct_stages,
@@ -30,7 +31,7 @@ ENGINES = ("vllm", "sglang", "tensorrt_llm", "llama_cpp", "vllm_ascend", "mindie
 BISECTED = 1.0 + 1e-3
 
 
-def searched(footprint, engine, limit):
+def searched(footprint: Footprint, engine: ServingEngine, limit: int) -> tuple[Degrees, ...]:
     return searched_layouts(footprint, engine, legal_groups(footprint.model, engine, limit, limit), limit)
 
 
@@ -224,7 +225,7 @@ def test_the_layouts_of_a_sizing_are_legal_and_stay_inside_nodes(model):
             assert is_legal(catalog().model(model), layout, catalog().serving_engines[deployment.engine]), deployment
             devices = node.accelerator_count * catalog().accelerators[deployment.accelerator].devices_per_card
             assert layout.tensor_parallel * layout.attention_data_parallel <= devices
-            assert deployment.accelerator_count % node.granularity_count == 0
+            assert deployment.accelerator_count % node.step_count(deployment.accelerator_count) == 0
 
 
 @pytest.mark.parametrize(
