@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from domain.catalog.release import Catalog
-from domain.engine.checking import Options, choice_at, options_of
+from domain.engine.checking import Choice, Options, choice_at, options_of, widened
 from domain.engine.deployment import CheckRequest, Verdict
 from domain.engine.judging import MARGINAL_ROOM_FRACTION
 from domain.engine.memory import sequence_capacity
@@ -76,7 +76,7 @@ def check_column(catalog: Catalog, requests: Sequence[CheckRequest]) -> CheckCol
         require_sound_check(catalog, requests[rows[0]])
         options = _options(catalog, _busiest(requests, rows, loads), studies)
         if options is not None:
-            _fill(result, options, np.array(rows), loads[rows])
+            _fill(result, options, np.array(rows), loads)
     return result
 
 
@@ -105,21 +105,26 @@ def _options(
 
 
 def _fill(result: CheckColumn, options: Options, rows: npt.NDArray[np.int64], loads: Column) -> None:
-    tokens = loads[:, 0] + loads[:, 1]
-    choice = choice_at(options, tokens, loads[:, 2])
-    table, room, every = choice.table, choice.room_bytes, np.arange(len(rows))
+    choice = choice_at(options, loads[rows, 0] + loads[rows, 1], loads[rows, 2])
+    _write(result, choice, rows, loads[rows])
+    rest = rows[~choice.holds]
+    if rest.size:
+        _write(result, choice_at(widened(options), loads[rest, 0] + loads[rest, 1], loads[rest, 2]), rest, loads[rest])
+
+
+def _write(result: CheckColumn, choice: Choice, rows: npt.NDArray[np.int64], loads: Column) -> None:
+    """Write what each load has in its layout; loads of one layout are written together."""
+    table, room = choice.table, choice.room_bytes
     budget = room + table.weights_bytes + table.activations_bytes + table.reserve_bytes
-    marginal = table.least_by_layout(room / budget) < MARGINAL_ROOM_FRACTION
-    held = np.minimum.reduceat(room[:, None] / choice.needs_bytes, table.starts, axis=0)[choice.rows, every]
-    whole = np.minimum.reduceat(_whole(room, choice.needs_bytes), table.starts, axis=0)[choice.rows, every]
-    headroom = choice.headroom_bytes[choice.rows, every]
-    copies = choice.copies[choice.rows]
-    result.headroom_bytes[rows] = headroom
-    result.sequence_capacity[rows] = whole * copies
-    result.kv_capacity_tokens[rows] = np.maximum(held, 0.0) * tokens * copies
-    fits = np.where(marginal[choice.rows], VERDICTS.index("marginal"), VERDICTS.index("fits"))
-    result.verdict_indexes[rows] = np.where(headroom < 0.0, VERDICTS.index("does_not_fit"), fits)
-
-
-def _whole(room_bytes: Column, needs_bytes: Column) -> Column:
-    return sequence_capacity(np.broadcast_to(room_bytes[:, None], needs_bytes.shape), needs_bytes)
+    ends = np.append(table.starts, len(room))
+    for layout in np.unique(choice.rows):
+        taken, stages = choice.rows == layout, slice(ends[layout], ends[layout + 1])
+        needs, copies = choice.needs_bytes[stages][:, taken], choice.copies[layout]
+        offered = np.broadcast_to(room[stages][:, None], needs.shape)
+        headroom = choice.headroom_bytes[layout, taken]
+        is_marginal = float(np.min(room[stages] / budget[stages])) < MARGINAL_ROOM_FRACTION
+        places, tokens = rows[taken], loads[taken, 0] + loads[taken, 1]
+        result.headroom_bytes[places] = headroom
+        result.sequence_capacity[places] = np.min(sequence_capacity(offered, needs), axis=0) * copies
+        result.kv_capacity_tokens[places] = np.maximum(np.min(offered / needs, axis=0), 0.0) * tokens * copies
+        result.verdict_indexes[places] = np.where(headroom < 0.0, VERDICTS.index("does_not_fit"), int(is_marginal))

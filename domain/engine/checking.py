@@ -1,7 +1,7 @@
 """Fixed hardware: which layout it would run, whether that fits, and by how much it does or does not."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -35,10 +35,9 @@ class Options:
     setting: Setting
     legal: tuple[Option, ...]
     nodes: tuple[Node, ...]
-    accelerator_count: int
+    request: CheckRequest
+    """What was asked; where attention data parallelism was left open, no more groups than sequences are taken."""
     reasons: tuple[Reason, ...]
-    is_attention_open: bool
-    """Whether attention data parallelism was left open: then no more groups than sequences."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +67,8 @@ class Choice:
     """Per layout (rows) and load (columns)."""
     rows: npt.NDArray[np.int64]
     """The layout of each load."""
+    holds: npt.NDArray[np.bool_]
+    """Whether it holds the load."""
 
 
 def check_one(study: ModelStudy, accelerator: Accelerator, request: CheckRequest) -> Checked:
@@ -100,38 +101,51 @@ def shape_of(
     if not isinstance(options, Options):
         return options
     tokens = np.array([float(request.load.input_tokens + request.load.output_tokens)])
-    row = 0
-    if len(options.legal) > 1:
-        row = int(choice_at(options, tokens, np.array([float(request.load.concurrency)])).rows[0])
+    concurrency = np.array([float(request.load.concurrency)])
+    choice = choice_at(options, tokens, concurrency)
+    if not choice.holds[0]:
+        options = widened(options)
+        choice = choice_at(options, tokens, concurrency)
+    option = options.legal[int(choice.rows[0])]
     return Shape(
         setting=options.setting,
-        degrees=options.legal[row].degrees,
-        replicas=options.legal[row].replicas,
+        degrees=option.degrees,
+        replicas=option.replicas,
         nodes=options.nodes,
-        accelerator_count=options.accelerator_count,
-        reasons=(*options.reasons, *idle_reasons(options.legal[row], request, options.setting)),
+        accelerator_count=request.accelerator_count,
+        reasons=(*options.reasons, *idle_reasons(option, request, options.setting)),
     )
 
 
 def options_of(
     study: ModelStudy, accelerator: Accelerator, request: CheckRequest, precision: PrecisionAnswer
 ) -> Options | tuple[Reason, ...]:
-    """Resolve precision and engine, and find every legal layout; return the reasons when there is none."""
+    """Resolve precision and engine, and find every legal layout with the engine's own stages.
+
+    Returns the reasons when there is none; `widened` adds the stages that are set by hand.
+    """
     setting = _first_setting(study, accelerator, request, precision)
     if not isinstance(setting, Setting):
         return setting
     nodes = tuple(node for node in study.catalog.nodes.values() if node.accelerator == accelerator.id)
-    legal, obstacles = legal_options(setting, request, suited_node(nodes, request.accelerator_count, 0.0))
+    node = suited_node(nodes, request.accelerator_count, 0.0)
+    legal, obstacles = legal_options(setting, request, node, by_hand=False)
     if not legal:
         return tuple(obstacles)
     return Options(
         setting=setting,
         legal=tuple(legal),
         nodes=nodes,
-        accelerator_count=request.accelerator_count,
+        request=request,
         reasons=tuple(obstacles),
-        is_attention_open=request.attention_data_parallel is None,
     )
+
+
+def widened(options: Options) -> Options:
+    """Add layouts whose stages are set by hand: looked at only where the engine's own do not hold the load."""
+    node = suited_node(options.nodes, options.request.accelerator_count, 0.0)
+    legal, _ = legal_options(options.setting, options.request, node, by_hand=True)
+    return replace(options, legal=tuple(legal))
 
 
 def _first_setting(
@@ -186,9 +200,17 @@ def choice_at(options: Options, tokens: Column, concurrency: Column) -> Choice:
     by_stage = np.repeat(copies, np.diff(np.append(table.starts, len(room))))
     sequences = np.ceil(concurrency[None, :] / by_stage[:, None])
     headroom = np.minimum.reduceat(room[:, None] - sequences * needs, table.starts, axis=0)
-    if options.is_attention_open:
+    if options.request.attention_data_parallel is None:
         groups = table.attention_data[:, None] > np.maximum(concurrency, 1.0)[None, :]
         headroom = np.where(groups, -np.inf, headroom)
     holds = headroom >= 0.0
     chosen = np.where(holds.any(axis=0), holds.argmax(axis=0), headroom.argmax(axis=0))
-    return Choice(table=table, room_bytes=room, needs_bytes=needs, copies=copies, headroom_bytes=headroom, rows=chosen)
+    return Choice(
+        table=table,
+        room_bytes=room,
+        needs_bytes=needs,
+        copies=copies,
+        headroom_bytes=headroom,
+        rows=chosen,
+        holds=np.atleast_1d(np.logical_or.reduce(holds, axis=0)),
+    )

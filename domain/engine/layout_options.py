@@ -1,6 +1,7 @@
 """Layouts that fixed hardware could run: every legal one within what was asked, preferred ones first."""
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 from domain.catalog.accelerator import Node
@@ -43,7 +44,9 @@ class Groups(NamedTuple):
         return self.tensor * self.stages * self.attention_data * self.replicas
 
 
-def legal_options(setting: Setting, request: CheckRequest, node: Node | None) -> tuple[list[Option], list[Reason]]:
+def legal_options(
+    setting: Setting, request: CheckRequest, node: Node | None, *, by_hand: bool
+) -> tuple[list[Option], list[Reason]]:
     """Return every legal layout, preferred ones first, and why those that were asked for are not legal.
 
     Preferred: no device idle, tensor groups inside a node, attention not copied, few stages, few replicas, the
@@ -52,10 +55,15 @@ def legal_options(setting: Setting, request: CheckRequest, node: Node | None) ->
     ranks = request.accelerator_count * setting.accelerator.devices_per_card
     options: list[Option] = []
     obstacles: list[Reason] = []
+
+    @cache
+    def of_group(tensor: int, attention_data: int) -> Reason | None:
+        return _group_obstacle(setting, request, tensor, attention_data)
+
     for groups in _asked_groups(setting, request, ranks):
-        obstacle = _obstacle(setting, request, groups)
+        obstacle = _depth_obstacle(setting, groups.stages) or of_group(groups.tensor, groups.attention_data)
         if obstacle is None:
-            options.extend(_staged(setting, request, groups))
+            options.extend(_staged(setting, request, groups, by_hand=by_hand))
         elif (
             groups.tensor in {request.tensor_parallel, ranks}
             or request.pipeline_parallel
@@ -139,15 +147,19 @@ def _no_product(request: CheckRequest) -> Reason:
     )
 
 
-def _obstacle(setting: Setting, request: CheckRequest, groups: Groups) -> Reason | None:
+def _depth_obstacle(setting: Setting, stage_count: int) -> Reason | None:
     engine, model = setting.engine, setting.footprint.model
-    tensor, stage_count, attention_data, _ = groups
     if stage_count > (model.layer_count if engine.pipeline_parallel else 1):
         return Reason(
             code="TOO_MANY_STAGES",
             sentence=f"{stage_count} pipeline stages: {engine.name} divides {model.layer_count} layers over at most "
             f"{model.layer_count if engine.pipeline_parallel else 1}.",
         )
+    return None
+
+
+def _group_obstacle(setting: Setting, request: CheckRequest, tensor: int, attention_data: int) -> Reason | None:
+    engine, model = setting.engine, setting.footprint.model
     if attention_data > 1 and engine.attention_data_parallel == "none":
         return Reason(code="NO_ATTENTION_DATA_PARALLEL", sentence=f"{engine.name} has no attention data parallelism.")
     if attention_data > 1 and not has_experts(model):
@@ -200,9 +212,9 @@ def _context_parallel_obstacle(setting: Setting, request: CheckRequest, tensor: 
     )
 
 
-def _staged(setting: Setting, request: CheckRequest, groups: Groups) -> Iterator[Option]:
+def _staged(setting: Setting, request: CheckRequest, groups: Groups, *, by_hand: bool) -> Iterator[Option]:
     tensor, stage_count, attention_data, replicas = groups
     default = expert_parallel_default(setting.footprint.model, tensor, attention_data, setting.engine)
     expert, context = request.expert_parallel or default, request.decode_context_parallel or 1
-    for stages, is_hand_set in stage_choices(setting.footprint, setting.engine, stage_count):
+    for stages, is_hand_set in stage_choices(setting.footprint, setting.engine, stage_count, by_hand=by_hand):
         yield Option(Degrees(tensor, stage_count, attention_data, expert, context, stages, is_hand_set), replicas)

@@ -65,12 +65,12 @@ def searched_layouts(
 
 
 def stage_choices(
-    footprint: Footprint, engine: ServingEngine, stage_count: int
+    footprint: Footprint, engine: ServingEngine, stage_count: int, *, by_hand: bool = True
 ) -> Iterator[tuple[tuple[int, ...], bool]]:
     """Yield the engine's own division and, where it can be set by hand and differs, the balanced one."""
     default = default_stages(footprint.model.layer_count, stage_count, engine)
     yield default, False
-    if stage_count > 1 and engine.settable_stages:
+    if by_hand and stage_count > 1 and engine.settable_stages:
         balanced = footprint.balanced(stage_count)
         if balanced != default:
             yield balanced, True

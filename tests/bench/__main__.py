@@ -7,7 +7,6 @@ from tests.bench import append, engine, simulation
 REPORTS: tuple[tuple[str, Callable[[], Iterator[str]]], ...] = (
     ("Engine, in process", engine.report),
     ("Simulation of the scheduler, a thousand requests a question", simulation.report),
-    ("Simulation of a scheduler", simulation.report),
     ("Store, against pgbench in the same run", append.report),
 )
 
