@@ -120,9 +120,9 @@ def shape_of(
 def options_of(
     study: ModelStudy, accelerator: Accelerator, request: CheckRequest, precision: PrecisionAnswer
 ) -> Options | tuple[Reason, ...]:
-    """Resolve precision and engine, and find every legal layout with the engine's own stages.
+    """Resolve precision and engine, and find the legal layouts that engines are started with; see `widened`.
 
-    Returns the reasons when there is none; `widened` adds the stages that are set by hand.
+    Returns the reasons when there is none.
     """
     setting = _first_setting(study, accelerator, request, precision)
     if not isinstance(setting, Setting):
@@ -130,6 +130,8 @@ def options_of(
     nodes = tuple(node for node in study.catalog.nodes.values() if node.accelerator == accelerator.id)
     node = suited_node(nodes, request.accelerator_count, 0.0)
     legal, obstacles = legal_options(setting, request, node, by_hand=False)
+    if not legal:
+        legal, obstacles = legal_options(setting, request, node, by_hand=True)
     if not legal:
         return tuple(obstacles)
     return Options(
@@ -142,7 +144,7 @@ def options_of(
 
 
 def widened(options: Options) -> Options:
-    """Add layouts whose stages are set by hand: looked at only where the engine's own do not hold the load."""
+    """Add stages set by hand, copies of attention and idle devices: looked at only where nothing else holds the load."""
     node = suited_node(options.nodes, options.request.accelerator_count, 0.0)
     legal, _ = legal_options(options.setting, options.request, node, by_hand=True)
     return replace(options, legal=tuple(legal))

@@ -60,7 +60,7 @@ def legal_options(
     def of_group(tensor: int, attention_data: int) -> Reason | None:
         return _group_obstacle(setting, request, tensor, attention_data)
 
-    for groups in _asked_groups(setting, request, ranks):
+    for groups in _asked_groups(setting, request, ranks, by_hand=by_hand):
         obstacle = _depth_obstacle(setting, groups.stages) or of_group(groups.tensor, groups.attention_data)
         if obstacle is None:
             options.extend(_staged(setting, request, groups, by_hand=by_hand))
@@ -90,12 +90,13 @@ def legal_options(
     return sorted(options, key=burden), list(dict.fromkeys(obstacles)) or ([] if options else [_no_product(request)])
 
 
-def _asked_groups(setting: Setting, request: CheckRequest, ranks: int) -> Iterator[Groups]:
+def _asked_groups(setting: Setting, request: CheckRequest, ranks: int, *, by_hand: bool) -> Iterator[Groups]:
     """Yield the degrees that fill the ranks within what was asked; where nothing was asked, some may stay idle."""
     is_open = not any(
         (request.tensor_parallel, request.pipeline_parallel, request.attention_data_parallel, request.replicas)
     )
-    for attention_data in _attention_choices(setting, request):
+    choices = _attention_choices(setting, request) if by_hand else (request.attention_data_parallel or 1,)
+    for attention_data in choices:
         for tensor in _asked(request.tensor_parallel, range(1, ranks // attention_data + 1)):
             group = tensor * attention_data
             deepest = (
@@ -104,7 +105,7 @@ def _asked_groups(setting: Setting, request: CheckRequest, ranks: int) -> Iterat
             for stages in _asked(request.pipeline_parallel, range(1, min(deepest, ranks // group) + 1)):
                 replicas = request.replicas or max(ranks // (group * stages), 1)
                 groups = Groups(tensor, stages, attention_data, replicas)
-                if groups.rank_count == ranks or (is_open and groups.rank_count < ranks):
+                if groups.rank_count == ranks or (by_hand and is_open and groups.rank_count < ranks):
                     yield groups
 
 
