@@ -144,7 +144,7 @@ def options_of(
 
 
 def widened(options: Options) -> Options:
-    """Add stages set by hand, copies of attention and idle devices: looked at only where nothing else holds the load."""
+    """Add stages set by hand, copies of attention and idle devices: looked at where nothing else holds the load."""
     node = suited_node(options.nodes, options.request.accelerator_count, 0.0)
     legal, _ = legal_options(options.setting, options.request, node, by_hand=True)
     return replace(options, legal=tuple(legal))
