@@ -55,9 +55,8 @@ class LayerFootprint:
     """Elements per token and chosen expert inside the experts; divides by ranks unless spread by expert."""
     experts_per_token: int
     expert_count: int
-    latent_expansion: int
-    """Elements per cached token when MLA rebuilds keys and values of a context chunk; divides by tensor ranks."""
     latent_width: int
+    """Elements per token and layer of the latent that MLA caches; 0 for other attention."""
 
     @property
     def weights_bytes(self) -> float:
@@ -116,7 +115,6 @@ def footprint(
 
 def _layer(model: Model, kind: int, layer: Layer, scheme: Mapping[Component, float]) -> LayerFootprint:
     dense, expert, chosen, count = _widths(layer)
-    expansion, latent = _latent_widths(layer)
     return LayerFootprint(
         weights=_shares(layer_weight_parts(layer, model.hidden_size), scheme, kv_head_count(layer)),
         cache=cache_parts(layer.attention) if layer.attention is not None else (),
@@ -125,8 +123,7 @@ def _layer(model: Model, kind: int, layer: Layer, scheme: Mapping[Component, flo
         expert_width=expert,
         experts_per_token=chosen,
         expert_count=count,
-        latent_expansion=expansion,
-        latent_width=latent,
+        latent_width=_latent_width(layer),
     )
 
 
@@ -179,10 +176,9 @@ def _mixer_width(layer: Layer) -> int:
             return 0
 
 
-def _latent_widths(layer: Layer) -> tuple[int, int]:
+def _latent_width(layer: Layer) -> int:
     match layer.attention:
         case LatentAttention() as attention:
-            expansion = attention.head_count * (attention.nope_head_dim + attention.value_head_dim)
-            return expansion, attention.kv_lora_rank + attention.rope_head_dim
+            return attention.kv_lora_rank + attention.rope_head_dim
         case _:
-            return 0, 0
+            return 0

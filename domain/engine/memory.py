@@ -1,14 +1,14 @@
 """How many bytes one device of a pipeline stage needs, by part: for one plan, or for a column of plans."""
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Generic, cast
 
 import numpy as np
 
 from domain.catalog.serving_engine import BatchingLimits, ServingEngine
 from domain.engine.footprint import Footprint, LayerFootprint, Share
 from domain.engine.model import CachePart, Component
-from domain.quantity import Column, Number, larger, smaller, whole_down, whole_up
+from domain.quantity import Number, larger, smaller, whole_down, whole_up
 
 SIXTEEN_BIT_BYTES = 2.0
 HIDDEN_AND_RESIDUAL = 2.0
@@ -19,8 +19,6 @@ CONSTANT_PARTS = ("state", "convolution")
 """Cache parts that a sequence has whatever its length."""
 CONTEXT_CHUNK_TOKENS = 65_536.0
 """Cached tokens of which vLLM rebuilds keys and values at once in MLA prefill."""
-
-Amount = TypeVar("Amount", float, Column)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

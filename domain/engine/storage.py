@@ -1,23 +1,13 @@
 """What a parameter takes in memory, by component, for a model in a number format."""
 
 from collections.abc import Iterable, Mapping
+from typing import get_args
 
 from domain.catalog.model import Model
 from domain.catalog.number_format import NumberFormat
 from domain.engine.model import Component, WeightPart
 
-COMPONENTS: tuple[Component, ...] = (
-    "embedding",
-    "attention",
-    "dense_ffn",
-    "routed_experts",
-    "shared_experts",
-    "router",
-    "norms",
-    "output_head",
-    "mtp",
-    "tower",
-)
+COMPONENTS: tuple[Component, ...] = get_args(Component)
 SIXTEEN_BITS_IN_BYTES = 2.0
 WIDE_FORMATS = ("fp32",)
 BITS_PER_BYTE = 8.0

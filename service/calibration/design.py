@@ -7,20 +7,19 @@ from typing import TypeVar, cast
 import numpy as np
 
 from domain.catalog.release import Catalog
+from domain.engine.estimating import ENDLESS_QUEUE
 from domain.engine.layout_table import layout_table
 from domain.engine.memory import Division, Keeping
 from domain.engine.parallelism import Degrees, default_stages
 from domain.engine.rates import Peaks, RateKey, peaks_of
 from domain.engine.serving import ServingCase, SteadyBatch, steady_batch
 from domain.engine.setting import ModelStudy, card_limits
+from domain.engine.speed import MEAN_OUTPUT_SHARE
 from domain.engine.ways import PrecisionResolver
 from domain.engine.work import StepBatch, StepWork, step_work
 from domain.quantity import Column
 from service.calibration.measurements import Measurement
 
-ENDLESS_QUEUE = 1e6
-MEAN_OUTPUT_SHARE = 0.57
-"""Share of its output that a running sequence holds on average, steady state (study of the open rows)."""
 Record = TypeVar("Record")
 
 
